@@ -1,0 +1,111 @@
+# Everything a newcomer does. `make` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(HARDWAY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hardway.kubernetes)
+export HARDWAY_MIRROR := $(CACHE)/mirror
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+CUSTOM := inventories/lab-custom
+SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE))
+# A lab of another size or release keeps its inventory until `make lab-down`.
+INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
+ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
+
+.PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
+	lint units test-lab test-unchanged test-rebuild test bench docs
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: ## virtual environment and collection link
+	@lab/setup.sh python
+
+engine: setup
+	@lab/setup.sh docker
+
+mirror: engine inventory ## fill the artifact mirror with what the lab's release needs
+	@lab/setup.sh build
+	@release=$$(sed -n "s/^ *cluster_release: *'\{0,1\}\([0-9.]*\)'\{0,1\}$$/\1/p" $(CUSTOM)/hosts.yml 2>/dev/null || true); \
+	python lab/mirror/mirror.py fill $${release:+--release $$release} --directory $(HARDWAY_MIRROR)
+
+node-image: engine ## image of the lab's hosts
+	@lab/node/build.sh
+
+inventory: setup
+	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) $(RELEASE))
+
+lab-hosts: mirror node-image ## the lab's hosts alone, without a cluster
+	@ansible-playbook -i $(INVENTORY) lab/create.yml
+
+lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE=)
+	@ansible-playbook -i $(INVENTORY) playbooks/site.yml
+	@$(MAKE) --no-print-directory lab-info
+
+lab-info: ## nodes, kubeconfig and shell of the lab
+	@docker exec hardway-client kubectl get nodes -o wide
+	@echo
+	@echo "inventory:   $(INVENTORY)"
+	@echo "kubeconfig:  $(CURDIR)/.lab/pki/remote-admin.kubeconfig (from this machine)"
+	@echo "shell:       make lab-shell HOST=client"
+	@echo "check:       make smoke"
+
+lab-shell: ## a shell on HOST (client unless given)
+	@docker exec -it hardway-$(or $(HOST),client) bash
+
+lab-wipe: setup ## make HOST anew, empty
+	@test -n "$(HOST)" || { echo "lab-wipe: name the host: make lab-wipe HOST=wrk02" >&2; exit 1; }
+	@ansible-playbook -i $(INVENTORY) lab/destroy.yml --limit $(HOST)
+	@ansible-playbook -i $(INVENTORY) lab/create.yml --limit $(HOST)
+
+lab-down: engine ## remove the lab: hosts, network, certificates
+	@ansible-playbook -i $(INVENTORY) lab/destroy.yml
+	@rm -rf .lab $(CUSTOM)
+
+smoke: setup ## the article's checks of the running cluster
+	@ansible-playbook -i $(INVENTORY) playbooks/smoke.yml
+
+docs: setup ## write the roles' READMEs from their argument specs
+	@python scripts/role_readmes.py
+
+lint: setup ## ansible-lint, yamllint and ruff
+	@yamllint --strict .
+	@ruff check .
+	@ruff format --check .
+	@ansible-lint --offline
+
+units: setup ## tests that need no hosts
+	@python -m pytest -q tests/unit tests/preflight
+
+test-lab: setup ## tests of the running lab from outside
+	@python -m pytest -q tests/lab --ansible-inventory=$(INVENTORY)
+
+test-unchanged: setup ## site.yml again, and each tag alone: nothing may change
+	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml
+	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml --check
+	@for tag in $(ROLE_TAGS); do tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml --tags $$tag; done
+
+# A package goes as well, so that the role has something to install from the distribution.
+test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
+	@$(MAKE) --no-print-directory lab-wipe HOST=wrk02
+	@docker exec hardway-wrk02 sh -c 'dpkg --purge socat >/dev/null && ! command -v socat'
+	@ansible-playbook -i $(INVENTORY) playbooks/site.yml --tags worker --limit wrk02
+	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml
+	@$(MAKE) --no-print-directory smoke
+
+test: ## everything that proves it, on a lab made from nothing
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory units
+	@$(MAKE) --no-print-directory lab-down
+	@$(MAKE) --no-print-directory lab
+	@$(MAKE) --no-print-directory test-unchanged
+	@$(MAKE) --no-print-directory smoke
+	@$(MAKE) --no-print-directory test-lab
+	@$(MAKE) --no-print-directory test-rebuild
+	@$(MAKE) --no-print-directory lab-down
+
+bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)
+	@python tests/bench/bench.py --inventory $(INVENTORY)

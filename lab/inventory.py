@@ -1,0 +1,61 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the inventory of a lab of another size: ``inventories/lab-custom``.
+
+usage: inventory.py CONTROLLERS WORKERS LBS [RELEASE]
+
+An empty RELEASE leaves the catalogue's default.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import typing as t
+
+import yaml
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_NETWORK = "10.240.0."
+
+
+def hosts(prefix: str, count: int, first: int) -> dict[str, dict[str, str]]:
+    """Return hosts with numbered names and addresses."""
+    return {f"{prefix}{number:02d}": {"node_address": f"{_NETWORK}{first + number}"} for number in range(1, count + 1)}
+
+
+def inventory(controllers: int, workers: int, load_balancers: int, release: str = "") -> dict[str, t.Any]:
+    """Return an inventory; with the article's numbers it is the article's."""
+    balancers = {"kubelb": {"node_address": f"{_NETWORK}10"}} if load_balancers else {}
+    balancers |= {f"kubelb{n:02d}": {"node_address": f"{_NETWORK}{198 + n}"} for n in range(2, load_balancers + 1)}
+    children: dict[str, t.Any] = {
+        "controllers": {"hosts": hosts("ctl", controllers, 10)},
+        "etcd": {"children": {"controllers": None}},
+        "lb": {"hosts": balancers},
+        "workers": {"hosts": hosts("wrk", workers, 20)},
+        "clients": {"hosts": {"client": {"node_address": f"{_NETWORK}5"}}},
+        "containers": {"children": dict.fromkeys(("controllers", "lb", "workers", "clients"))},
+    }
+    variables = {"vars": {"cluster_release": release}} if release else {}
+    return {"all": variables | {"children": children}}
+
+
+def main() -> None:
+    """Write the inventory, with the settings of inventories/lab."""
+    names = ("CONTROLLERS", "WORKERS", "LBS")
+    allowed = ((1, 9), (1, 150), (0, 9))
+    numbers = []
+    for name, text, (least, most) in zip(names, sys.argv[1:4], allowed, strict=True):
+        if not text.isdigit() or not least <= int(text) <= most:
+            sys.exit(f"{name}={text}: a number from {least} to {most} is allowed")
+        numbers.append(int(text))
+    directory = _ROOT / "inventories" / "lab-custom"
+    directory.mkdir(exist_ok=True)
+    link = directory / "group_vars"
+    if not link.is_symlink():
+        link.symlink_to("../lab/group_vars")
+    (directory / "hosts.yml").write_text("---\n" + yaml.safe_dump(inventory(*numbers, *sys.argv[4:5]), sort_keys=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fill a mirror of release artifacts and container images, or list what belongs in it."""
+
+import sys
+
+from artifact_mirror.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+module hardway.kubernetes/mirror
+
+go 1.26.6
+
+require (
+	github.com/containerd/containerd/v2 v2.4.2
+)

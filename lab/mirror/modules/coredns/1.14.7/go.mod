@@ -1,0 +1,7 @@
+module hardway.kubernetes/mirror
+
+go 1.25.0
+
+require (
+	github.com/coredns/coredns v1.14.7
+)

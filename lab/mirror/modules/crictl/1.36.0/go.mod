@@ -1,0 +1,7 @@
+module hardway.kubernetes/mirror
+
+go 1.26.2
+
+require (
+	sigs.k8s.io/cri-tools v1.36.0
+)

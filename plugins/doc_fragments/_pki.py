@@ -1,0 +1,20 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules that write keys and certificates have in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Requirements, and the promise about files."""
+
+    DOCUMENTATION = r"""
+requirements:
+  - cryptography >= 42.0.0
+attributes:
+  safe_file_operations:
+    description: Files are replaced whole and with their final owner and mode; a reader never sees a part of one.
+    support: full
+options: {}
+"""

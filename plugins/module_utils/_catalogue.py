@@ -1,0 +1,106 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the release catalogue: which program, at which version, from which address.
+
+The catalogue itself is data (``roles/cluster/vars/main.yml``). Nothing here knows a version.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+__all__ = ("CatalogueError", "image_name", "program_plan", "release_versions")
+
+
+class CatalogueError(ValueError):
+    """The catalogue has no such release, program, image or architecture."""
+
+
+def _known(what: str, found: str, known: t.Iterable[str]) -> CatalogueError:
+    return CatalogueError(f"{what} {found!r} is not in the release catalogue; known: {', '.join(known)}")
+
+
+def release_versions(
+    catalogue: t.Mapping[str, t.Any],
+    release: str,
+    *,
+    versions: t.Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the versions of the components that make up a release.
+
+    :param release: a Kubernetes minor release such as ``"1.37"``.
+    :param versions: versions that replace the catalogue's, by component.
+    :raises CatalogueError: unknown release, or a replaced component that does not exist.
+    """
+    releases = catalogue["releases"]
+    if str(release) not in releases:
+        raise _known("release", str(release), sorted(releases))
+    result = {name: str(version) for name, version in releases[str(release)].items()}
+    for name, version in (versions or {}).items():
+        if name not in result:
+            raise _known("component", name, sorted(result))
+        result[name] = str(version)
+    return result
+
+
+def program_plan(
+    catalogue: t.Mapping[str, t.Any],
+    programs: t.Iterable[str],
+    *,
+    release: str,
+    architecture: str,
+    versions: t.Mapping[str, str] | None = None,
+    checksums: t.Mapping[str, str] | None = None,
+) -> list[dict[str, t.Any]]:
+    """Return what the ``programs`` module installs, one entry per program.
+
+    :param programs: names of programs, as in the catalogue.
+    :param architecture: ``amd64`` or ``arm64``, as publishers name it.
+    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the publisher's file.
+    :raises CatalogueError: unknown release, program or architecture.
+    """
+    if architecture not in catalogue["architectures"]:
+        raise _known("architecture", architecture, catalogue["architectures"])
+    chosen = release_versions(catalogue, release, versions=versions)
+    plan = []
+    for name in programs:
+        if name not in catalogue["programs"]:
+            raise _known("program", name, sorted(catalogue["programs"]))
+        entry = catalogue["programs"][name]
+        version = chosen[entry["version"]]
+
+        def fill(text: str, *, name: str = name, version: str = version) -> str:
+            return text.format(name=name, version=version, arch=architecture)
+
+        url = fill(entry["url"])
+        plan.append(
+            {
+                "name": name,
+                "version": version,
+                "url": url,
+                "checksum_url": fill(entry["checksum"]),
+                "sha256": (checksums or {}).get(url),
+                "directory": entry["directory"],
+                "files": [fill(member) for member in entry.get("files", [])],
+            }
+        )
+    return plan
+
+
+def image_name(
+    catalogue: t.Mapping[str, t.Any],
+    image: str,
+    *,
+    release: str,
+    versions: t.Mapping[str, str] | None = None,
+) -> str:
+    """Return the full reference of a container image of the catalogue.
+
+    :raises CatalogueError: unknown release or image.
+    """
+    if image not in catalogue["images"]:
+        raise _known("image", image, sorted(catalogue["images"]))
+    entry = catalogue["images"][image]
+    version = release_versions(catalogue, release, versions=versions)[entry["version"]]
+    return str(entry["name"]).format(version=version)

@@ -1,0 +1,235 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find everything that is wrong with an inventory before anything is changed.
+
+Each problem is one sentence that names host, variable, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+
+__all__ = ("cluster_problems", "cluster_warnings", "host_problems")
+
+_NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "nodes"}
+_NETWORKS = ("pod_cidr", "service_cidr")
+
+
+def _network(name: str, value: t.Any, problems: list[str]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError as error:
+        problems.append(f"cluster_{name}: {value!r} is no network ({error}); allowed: a CIDR such as 10.200.0.0/16")
+        return None
+
+
+def _names_and_addresses(plan: t.Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    owners: dict[str, list[str]] = {}
+    for host in plan["hosts"]:
+        if len(host) > 63 or not _NODE_NAME.fullmatch(host):
+            problems.append(
+                f"{host}: the inventory name is used as node name and must be a DNS name: lower-case letters, "
+                "digits, '-' and '.', at most 63 characters"
+            )
+        address = plan["addresses"][host]
+        if not address:
+            problems.append(f"{host}: has no address; set node_address to the IP address other hosts reach it at")
+            continue
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            problems.append(f"{host}: node_address {address!r} is no IP address")
+            continue
+        if parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast:
+            problems.append(f"{host}: node_address {address} cannot be reached by other hosts; give its own address")
+        owners.setdefault(str(parsed), []).append(host)
+    for address, hosts in owners.items():
+        if len(hosts) > 1:
+            problems.append(f"{' and '.join(hosts)}: have the same node_address {address}; each host needs its own")
+    return problems
+
+
+def _networks(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    problems: list[str] = []
+    networks = {name: _network(name, settings[name], problems) for name in _NETWORKS}
+    pod, service = networks["pod_cidr"], networks["service_cidr"]
+    if pod and service and pod.version == service.version and pod.overlaps(service):
+        problems.append(f"cluster_pod_cidr {pod} and cluster_service_cidr {service} overlap; they must be apart")
+    for host in plan["hosts"]:
+        try:
+            address = ipaddress.ip_address(plan["addresses"][host] or "")
+        except ValueError:
+            continue
+        problems += [
+            f"{host}: node_address {address} lies in cluster_{name} {network}; host, pod and service networks "
+            "must be apart"
+            for name, network in networks.items()
+            if network and address in network
+        ]
+    if pod:
+        size = settings["node_prefix_length"]
+        if not pod.prefixlen <= size <= pod.max_prefixlen - 2:
+            problems.append(
+                f"cluster_node_prefix_length: {size} does not fit cluster_pod_cidr {pod}; allowed: "
+                f"{pod.prefixlen} to {pod.max_prefixlen - 2}"
+            )
+        elif 2 ** (size - pod.prefixlen) < len(plan["workers"]):
+            problems.append(
+                f"cluster_pod_cidr {pod} has {2 ** (size - pod.prefixlen)} node networks of /{size}, and there are "
+                f"{len(plan['workers'])} workers"
+            )
+    if service:
+        problems += _dns_address(settings["dns_address"], service)
+    return problems
+
+
+def _dns_address(value: t.Any, service: ipaddress.IPv4Network | ipaddress.IPv6Network) -> list[str]:
+    try:
+        address = ipaddress.ip_address(str(value))
+    except ValueError:
+        return [f"cluster_dns_address: {value!r} is no IP address"]
+    if service.num_addresses < 16:
+        return [f"cluster_service_cidr {service} has {service.num_addresses} addresses; at least 16 are needed"]
+    if address not in service:
+        return [f"cluster_dns_address {address} is outside cluster_service_cidr {service}"]
+    if address in (service[0], service[1]):
+        return [f"cluster_dns_address {address} is taken (network address, or the API's own Service {service[1]})"]
+    return []
+
+
+def _choices(settings: t.Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    for name, allowed in (("release", settings["releases"]), ("pod_network", settings["pod_networks"])):
+        if settings[name] not in allowed:
+            variable = "addons_pod_network" if name == "pod_network" else f"cluster_{name}"
+            problems.append(f"{variable}: {settings[name]!r} is unknown; known: {', '.join(allowed)}")
+    return problems
+
+
+def cluster_problems(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    """Return what is wrong with the inventory as a whole.
+
+    :param plan: result of :func:`topology`.
+    :param settings: ``pod_cidr``, ``service_cidr``, ``dns_address``, ``node_prefix_length``,
+        ``release`` and ``releases``, ``pod_network`` and ``pod_networks``.
+    """
+    problems = [
+        f"group {group!r} has no host; it needs at least one ({purpose} run there)"
+        for group, purpose in _REQUIRED.items()
+        if not plan[group]
+    ]
+    return problems + _names_and_addresses(plan) + _networks(plan, settings) + _choices(settings)
+
+
+def cluster_warnings(plan: t.Mapping[str, t.Any]) -> list[str]:
+    """Return what is allowed but should be known."""
+    warnings = []
+    members = len(plan["etcd"])
+    if members and members % 2 == 0:
+        survived = (members - 1) // 2
+        warnings.append(
+            f"etcd has {members} members: that survives {survived} failure{'' if survived == 1 else 's'}, no more than "
+            f"{members - 1} would; 1, 3 or 5 members are usual"
+        )
+    if len(plan["controllers"]) > 1 and not plan["load_balancers"]:
+        warnings.append(
+            f"group 'lb' is empty: nodes and clients use {plan['controllers'][0]} alone of "
+            f"{len(plan['controllers'])} API servers"
+        )
+    return warnings
+
+
+def _resources(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    if facts["memory_mib"] < settings["memory_mib"]:
+        problems.append(
+            f"{host}: has {facts['memory_mib']} MiB of memory; preflight_memory_mib asks for {settings['memory_mib']}"
+        )
+    problems += [
+        f"{host}: has {free} MiB free under {path}; preflight_free_mib asks for {settings['free_mib']}"
+        for path, free in facts["free_mib"].items()
+        if free < settings["free_mib"]
+    ]
+    return problems
+
+
+def _system(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    system = f"{facts['distribution']} {facts['distribution_version']}"
+    if system not in settings["systems"]:
+        problems.append(
+            f"{host}: runs {system.strip() or 'an unknown system'}; supported: {', '.join(settings['systems'])}"
+        )
+    if facts["architecture"] not in settings["architectures"]:
+        problems.append(
+            f"{host}: is of architecture {facts['architecture']}; supported: {', '.join(settings['architectures'])}"
+        )
+    if facts["service_manager"] != "systemd":
+        problems.append(f"{host}: process 1 is {facts['service_manager']!r}, systemd is needed")
+    return problems
+
+
+def _existing(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    return [
+        f"{host}: the cluster on it was made with {variable}={found}, the inventory says "
+        f"{settings['existing'][variable]}; an existing cluster cannot change it: put the old value back, or build a "
+        "new cluster"
+        for variable, found in facts["cluster"].items()
+        if str(settings["existing"][variable]) != found
+    ]
+
+
+def _quorum(plan: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any] | None]) -> list[str]:
+    members: list[str] = []
+    for found in facts.values():
+        if found and found["etcd_data"]:
+            members += [member for member in found["etcd_members"] if member not in members]
+    needed = len(members) // 2 + 1
+    missing = [member for member in members if member not in plan["etcd"]]
+    if not members or len(members) - len(missing) >= needed:
+        return []
+    return [
+        f"group 'etcd' lacks {', '.join(missing)} of the running etcd cluster ({', '.join(members)}), which needs "
+        f"{needed} of its {len(members)} members to work; put them back, and take members away one at a time"
+    ]
+
+
+def host_problems(
+    plan: t.Mapping[str, t.Any],
+    facts: t.Mapping[str, t.Mapping[str, t.Any] | None],
+    settings: t.Mapping[str, t.Any],
+) -> list[str]:
+    """Return what is wrong with the hosts themselves.
+
+    :param facts: facts of ``host_facts`` by host; none for a host that could not be asked.
+    :param settings: ``memory_mib``, ``free_mib``, ``clock_seconds``, ``systems``,
+        ``architectures`` and ``existing`` (settings an existing cluster keeps, by variable).
+    """
+    problems: list[str] = []
+    for host, found in facts.items():
+        if not found:
+            problems.append(f"{host}: could not be reached; check its connection variables and that it runs")
+            continue
+        problems += _system(host, found, settings) + _resources(host, found, settings)
+        problems += _existing(host, found, settings)
+        address = plan["addresses"].get(host)
+        if address and found["addresses"] and address not in found["addresses"]:
+            problems.append(
+                f"{host}: node_address {address} is on none of its interfaces; it has {', '.join(found['addresses'])}"
+            )
+    problems += _quorum(plan, facts)
+    clocks = {host: found["clock_offset_seconds"] for host, found in facts.items() if found}
+    if clocks:
+        slow, fast = min(clocks, key=clocks.__getitem__), max(clocks, key=clocks.__getitem__)
+        apart = clocks[fast] - clocks[slow]
+        if apart > settings["clock_seconds"]:
+            problems.append(
+                f"{fast} and {slow}: their clocks are {apart:.1f} s apart, at most {settings['clock_seconds']} s are "
+                "allowed; synchronise them (chrony, systemd-timesyncd)"
+            )
+    return problems

@@ -1,0 +1,67 @@
+#!/usr/bin/python
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: host_facts
+short_description: Read what the roles need to know about a host
+version_added: 0.1.0
+author: hardway.kubernetes contributors
+description:
+  - Reads operating system, resources, clock, packages, units and the settings of an existing
+    cluster in one call. It takes the place of gathering all facts.
+extends_documentation_fragment:
+  - hardway.kubernetes._attributes
+options:
+  units:
+    description: systemd units whose state is wanted.
+    type: list
+    elements: str
+    default: []
+  controller_time:
+    description: Clock of the control node when it asked, in seconds since the epoch.
+    type: float
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Read the host
+  hardway.kubernetes.host_facts:
+    units: [etcd.service]
+    controller_time: "{{ now().timestamp() }}"
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The facts, under C(ansible_facts.hardway).
+  returned: always
+  type: dict
+  contains:
+    hardway:
+      description: Facts of the host.
+      type: dict
+      sample: {"architecture": "amd64", "cgroup_version": 2, "memory_mib": 3936}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host_facts import collect
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "units": {"type": "list", "elements": "str", "default": []},
+            "controller_time": {"type": "float", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    facts = collect(run=module.run_command, **module.params)
+    module.exit_json(changed=False, ansible_facts={"hardway": facts})
+
+
+if __name__ == "__main__":
+    main()

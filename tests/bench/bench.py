@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a cluster takes, beside a plain shell script that does the article's steps.
+
+    (a) article.sh on fresh hosts, to nodes Ready and DNS rolled out
+    (b) site.yml on fresh hosts, to the same point
+    (c) site.yml again
+    (d) site.yml --tags worker --limit LAST_WORKER, that host wiped before
+
+All in one run, on the lab's hosts, which are made anew for it; the lab's cluster is left as (d) leaves it.
+Prints every figure, the medians, and the ratios to (a).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CATALOGUE = ROOT / "roles" / "cluster" / "vars" / "main.yml"
+MEASURES = {
+    "a": "article.sh on fresh hosts",
+    "b": "site.yml on fresh hosts",
+    "c": "site.yml again",
+    "d": "one worker wiped and rebuilt",
+}
+
+
+class BenchError(Exception):
+    """A step failed, so that there is nothing to measure."""
+
+
+class Lab:
+    """The lab's hosts and the playbooks that make and fill them."""
+
+    def __init__(self, inventory: str, release: str | None, log: pathlib.Path) -> None:
+        self._inventory = inventory
+        self._log = log
+        catalogue = yaml.safe_load(CATALOGUE.read_text())["__cluster_catalogue"]
+        self.release = release or str(catalogue["default_release"])
+        if self.release not in catalogue["releases"]:
+            raise BenchError(f"release {self.release} is unknown; known are {', '.join(catalogue['releases'])}")
+        self.versions: dict[str, str] = catalogue["releases"][self.release]
+        cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        cache = os.environ.get("HARDWAY_CACHE") or pathlib.Path(cache, "hardway.kubernetes")
+        self._environment = (
+            {"HARDWAY_MIRROR": str(pathlib.Path(cache, "mirror"))}
+            | os.environ
+            | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        )
+
+    def run(self, *command: str, environment: t.Mapping[str, str] | None = None) -> tuple[float, str]:
+        """Run a command; return its seconds and what it printed."""
+        begun = time.monotonic()
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env=self._environment | dict(environment or {}),
+            check=False,
+        )
+        seconds = time.monotonic() - begun
+        with self._log.open("a") as log:
+            log.write(f"$ {' '.join(command)}\n{done.stdout}({seconds:.1f} s)\n\n")
+        if done.returncode != 0:
+            last = "\n".join(done.stdout.splitlines()[-25:])
+            raise BenchError(f"{' '.join(command)} failed; all its output is in {self._log}\n{last}")
+        return seconds, done.stdout
+
+    def playbook(self, *arguments: str) -> tuple[float, int]:
+        """Run ansible-playbook; return its seconds and how many changes it reports."""
+        release = ("--extra-vars", json.dumps({"cluster_release": self.release}))
+        seconds, out = self.run("ansible-playbook", "--inventory", self._inventory, *release, *arguments)
+        return seconds, sum(int(count) for count in re.findall(r"\bchanged=(\d+)", out))
+
+    def inventory(self, *arguments: str) -> dict[str, t.Any]:
+        """Return what ansible-inventory says."""
+        done = subprocess.run(
+            ["ansible-inventory", "--inventory", self._inventory, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=self._environment,
+            check=True,
+        )
+        return t.cast(dict[str, t.Any], json.loads(done.stdout))
+
+    def renew(self, limit: str | None = None) -> None:
+        """Make the hosts anew, or one of them."""
+        only = ("--limit", limit) if limit else ()
+        self.playbook("lab/destroy.yml", *only)
+        self.playbook("lab/create.yml", *only)
+
+
+def article(lab: Lab, prefix: str) -> tuple[float, str]:
+    """Run the script; return its seconds to the end, and its own account."""
+    environment = {name.upper(): version for name, version in lab.versions.items()} | {"PREFIX": prefix}
+    _seconds, out = lab.run("bash", str(ROOT / "tests" / "bench" / "article.sh"), environment=environment)
+    steps = dict(line.split() for line in out.splitlines() if re.fullmatch(r"\w+ [\d.]+", line))
+    if "dns" not in steps:
+        raise BenchError(f"article.sh did not reach its end:\n{out}")
+    return float(steps["dns"]), ", ".join(f"{name} {seconds} s" for name, seconds in steps.items())
+
+
+@contextlib.contextmanager
+def set_aside(directory: pathlib.Path) -> t.Iterator[None]:
+    """A first run makes its certificates too: without the directory, which is put back when none was made."""
+    aside = directory.with_name(f"{directory.name}.before-bench")
+    if aside.exists():
+        raise BenchError(f"{aside} is there from an interrupted run: move it back to {directory}, or remove it")
+    if directory.exists():
+        directory.rename(aside)
+    try:
+        yield
+    finally:
+        if directory.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        elif aside.exists():
+            aside.rename(directory)
+
+
+def pki_directory(lab: Lab, inventory: str, host: str) -> pathlib.Path:
+    """Where the inventory keeps its certificates."""
+    asked = "msg='{{ cluster_pki_directory | default(inventory_dir ~ \"/pki\") }}'"
+    debug = ("--one-line", "--module-name=ansible.builtin.debug", "--args", asked)
+    _seconds, out = lab.run("ansible", host, "--inventory", inventory, *debug)
+    return pathlib.Path(json.loads(out[out.index("{") :])["msg"]).resolve()
+
+
+def measure(lab: Lab, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Return every figure, by measure."""
+    figures: dict[str, list[float]] = {name: [] for name in options.only}
+
+    def note(name: str, seconds: float, remark: str = "") -> None:
+        figures[name].append(seconds)
+        print(f"  ({name}) {MEASURES[name]}: {seconds:.1f} s{f'  ({remark})' if remark else ''}", flush=True)
+
+    worker = lab.inventory("--list")["workers"]["hosts"][-1]
+    pki = pki_directory(lab, options.inventory, worker)
+    for repetition in range(1, options.repetitions + 1):
+        print(f"run {repetition} of {options.repetitions}", flush=True)
+        if "a" in options.only:
+            lab.renew()
+            note("a", *article(lab, options.prefix))
+        if "b" in options.only:
+            lab.renew()
+            with set_aside(pki):
+                seconds, changed = lab.playbook("playbooks/site.yml")
+            note("b", seconds, f"changed={changed}")
+        if "c" in options.only:
+            seconds, changed = lab.playbook("playbooks/site.yml")
+            note("c", seconds, f"changed={changed}")
+            if changed:
+                raise BenchError(f"site.yml again reports changed={changed}; it has to be 0. See the log.")
+        if "d" in options.only:
+            lab.renew(limit=worker)
+            seconds, changed = lab.playbook("playbooks/site.yml", "--tags", "worker", "--limit", worker)
+            note("d", seconds, f"{worker}, changed={changed}")
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repetitions", nargs="?", type=int, default=3, help="how often to measure (default: 3)")
+    parser.add_argument("--only", default="abcd", help="measures to take, for example bc; (c) and (d) need a cluster")
+    parser.add_argument("--inventory", default="inventories/lab")
+    parser.add_argument("--release", help="Kubernetes minor release (default: the catalogue's)")
+    parser.add_argument("--prefix", default="hardway-", help="what the containers' names begin with")
+    options = parser.parse_args()
+    if not options.only or set(options.only) - MEASURES.keys() or options.repetitions < 1:
+        parser.error(f"--only takes letters of {''.join(MEASURES)}, and at least one repetition is needed")
+    log = pathlib.Path(tempfile.mkdtemp(prefix="hardway-bench-")) / "bench.log"
+    try:
+        lab = Lab(options.inventory, options.release, log)
+        print(f"Kubernetes {lab.versions['kubernetes']}, {os.cpu_count()} cores; log: {log}", flush=True)
+        figures = measure(lab, options)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    medians = {name: statistics.median(values) for name, values in figures.items()}
+    print(f"\nmedian of {options.repetitions}")
+    for name, seconds in medians.items():
+        ratio = f"   {seconds / medians['a']:.2f} x (a)" if "a" in medians and name != "a" else ""
+        print(f"  ({name}) {MEASURES[name]:32}{seconds:7.1f} s{ratio}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of a running cluster as fixtures, from its inventory: --ansible-inventory, else inventories/lab.
+
+A test that takes `controller`, `member`, `balancer`, `worker` or `client` runs once for each host of that part.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+import testinfra
+from support import Cluster, Node
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NAMESPACE = "hardway-lab-test"
+# Fixture -> part of the cluster.
+PARTS = {
+    "controller": "controllers",
+    "member": "etcd",
+    "balancer": "lb",
+    "worker": "workers",
+    "client": "clients",
+    "node": "all",
+}
+
+
+# What the tests need to know of each host, with all its templates filled in.
+_ASKED = """{{ {
+  'groups': groups,
+  'connection': ansible_connection | default('ssh'),
+  'host': ansible_host | default(inventory_hostname),
+  'address': node_address | default(ansible_host | default('')),
+  'pki': cluster_pki_directory | default(inventory_dir ~ '/pki'),
+  'service_cidr': cluster_service_cidr | default('10.32.0.0/24'),
+  'domain': cluster_domain | default('cluster.local')} | to_json }}"""
+
+
+@functools.cache
+def _inventory(path: str) -> dict[str, dict[str, t.Any]]:
+    """What Ansible knows of each host, by name."""
+    # Nothing is asked of the hosts: debug runs on the control node.
+    done = subprocess.run(
+        [
+            "ansible",
+            "all",
+            "--inventory",
+            path,
+            "--one-line",
+            "--module-name=ansible.builtin.debug",
+            "--args",
+            f"msg={_ASKED!r}",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    hosts = {}
+    for line in done.stdout.splitlines():
+        name, success, answer = line.partition(" | SUCCESS => ")
+        if success:
+            message = json.loads(answer)["msg"]
+            hosts[name] = json.loads(message) if isinstance(message, str) else message
+    if done.returncode != 0 or not hosts:
+        raise pytest.UsageError(f"ansible cannot read {path}: {done.stderr.strip()}\n{done.stdout.strip()}")
+    return hosts
+
+
+def _names(path: str, part: str) -> list[str]:
+    groups: dict[str, list[str]] = next(iter(_inventory(path).values()))["groups"]
+    groups["etcd"] = groups.get("etcd") or groups["controllers"]
+    if part == "all":
+        known = ("controllers", "etcd", "lb", "workers", "clients")
+        return list(dict.fromkeys(name for group in known for name in groups.get(group, [])))
+    return list(groups.get(part, []))
+
+
+def _node(path: str, name: str) -> Node:
+    known = _inventory(path)[name]
+    if known["connection"].rpartition(".")[2] == "docker":
+        host = testinfra.get_host(f"docker://{known['host']}")
+    else:
+        host = testinfra.get_host(f"ansible://{name}?ansible_inventory={path}")
+    return Node(name, str(known["address"]), host)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "disruptive: stops a part of the cluster, and starts it again")
+    if not config.option.ansible_inventory:
+        config.option.ansible_inventory = str(ROOT / "inventories" / "lab")
+    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What stops something comes last: what it breaks for good would otherwise blur the other results.
+    items.sort(key=lambda item: item.get_closest_marker("disruptive") is not None)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    path = metafunc.config.option.ansible_inventory
+    for fixture, part in PARTS.items():
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, _names(path, part), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def nodes(pytestconfig: pytest.Config) -> dict[str, Node]:
+    path = pytestconfig.option.ansible_inventory
+    return {name: _node(path, name) for name in _names(path, "all")}
+
+
+def _fixture(name: str) -> t.Any:
+    @pytest.fixture(name=name, scope="session")
+    def pick(request: pytest.FixtureRequest, nodes: dict[str, Node]) -> Node:
+        return nodes[request.param]
+
+    return pick
+
+
+controller = _fixture("controller")
+member = _fixture("member")
+balancer = _fixture("balancer")
+worker = _fixture("worker")
+client = _fixture("client")
+node = _fixture("node")
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config, nodes: dict[str, Node]) -> Cluster:
+    path = pytestconfig.option.ansible_inventory
+    groups = {part: [nodes[name] for name in _names(path, part)] for part in PARTS.values()}
+    known = _inventory(path)[groups["controllers"][0].name]
+    return Cluster(groups, pathlib.Path(known["pki"]).resolve(), known["service_cidr"], known["domain"])
+
+
+@pytest.fixture(scope="session")
+def namespace(cluster: Cluster) -> t.Iterator[str]:
+    """A namespace for what the tests make; it goes with them."""
+    remove = ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+    cluster.kubectl(*remove)
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    yield NAMESPACE
+    cluster.kubectl(*remove)

@@ -1,0 +1,106 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts of a running cluster, and the tools that the tests ask them with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import shlex
+import subprocess
+import time
+import typing as t
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from testinfra.backend.base import CommandResult
+    from testinfra.host import Host
+
+ETCD_CREDENTIALS = (
+    "--cacert=/etc/etcd/ca.pem",
+    "--cert=/etc/etcd/kubernetes.pem",
+    "--key=/etc/etcd/kubernetes-key.pem",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A host: its name and address in the inventory, and the way to it."""
+
+    name: str
+    address: str
+    host: Host = dataclasses.field(compare=False, repr=False)
+
+    def run(self, *arguments: str) -> CommandResult:
+        """Run a command, whatever its exit code."""
+        return self.host.run(shlex.join(arguments))
+
+    def out(self, *arguments: str) -> str:
+        """Run a command that has to succeed, and return what it printed."""
+        result = self.run(*arguments)
+        assert result.rc == 0, f"{self.name}: {shlex.join(arguments)} exits with {result.rc}: {result.stderr.strip()}"
+        return str(result.stdout)
+
+    def raw(self, *arguments: str) -> bytes:
+        """As out, when what is printed may be no text."""
+        result = self.run(*arguments)
+        assert result.rc == 0, f"{self.name}: {shlex.join(arguments)} exits with {result.rc}"
+        return bytes(result.stdout_bytes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """Who is who, and the article's tools on the hosts where it uses them."""
+
+    groups: dict[str, list[Node]]
+    pki: pathlib.Path
+    service_cidr: str
+    domain: str
+
+    @property
+    def controllers(self) -> list[Node]:
+        return self.groups["controllers"]
+
+    @property
+    def members(self) -> list[Node]:
+        return self.groups["etcd"]
+
+    @property
+    def workers(self) -> list[Node]:
+        return self.groups["workers"]
+
+    @property
+    def client(self) -> Node:
+        return self.groups["clients"][0]
+
+    def kubectl(self, *arguments: str) -> str:
+        """Run kubectl as the administrator, through the load balancer."""
+        return self.client.out("kubectl", *arguments)
+
+    def get(self, *arguments: str) -> dict[str, t.Any]:
+        """Return the API's object."""
+        return t.cast(dict[str, t.Any], json.loads(self.kubectl("get", *arguments, "--output=json")))
+
+    def etcdctl(self, member: Node, *arguments: str) -> bytes:
+        """Run etcdctl on a member, over loopback. What it reads may be no text."""
+        return member.raw("etcdctl", *ETCD_CREDENTIALS, "--endpoints=https://127.0.0.1:2379", *arguments)
+
+
+def local(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a tool on the control node."""
+    return subprocess.run(arguments, input=stdin, capture_output=True, text=True, timeout=30, check=False)
+
+
+def wait_until(question: t.Callable[[], t.Any], *, seconds: float, what: str) -> t.Any:
+    """Ask until the answer is true, and return it."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            pytest.fail(f"{what}: not within {seconds:g} s")
+        time.sleep(0.5)

@@ -1,0 +1,76 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What listens where: on the host as ss sees it, and from another host."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from support import Cluster, Node
+
+EVERYWHERE = {"*", "0.0.0.0", "[::]"}
+LOOPBACK = {"127.0.0.1", "[::1]"}
+
+
+def _listeners(node: Node) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for line in node.out("ss", "--no-header", "--listening", "--tcp", "--numeric").splitlines():
+        address, _colon, port = line.split()[3].rpartition(":")
+        found.setdefault(int(port), set()).add(address)
+    return found
+
+
+def _answers(asker: Node, address: str, port: int) -> bool:
+    return asker.run("timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}").rc == 0
+
+
+def test_etcd(member: Node) -> None:
+    listeners = _listeners(member)
+    assert listeners[2379] == {member.address, "127.0.0.1"}
+    assert listeners[2380] == {member.address}
+
+
+@pytest.mark.parametrize("port", [80, 6443])
+def test_controller_serves(controller: Node, port: int) -> None:
+    assert _listeners(controller)[port] <= EVERYWHERE
+
+
+@pytest.mark.parametrize("port", [10257, 10259])
+def test_controller_keeps_to_loopback(cluster: Cluster, controller: Node, port: int) -> None:
+    assert _listeners(controller)[port] <= LOOPBACK
+    assert not _answers(cluster.client, controller.address, port)
+
+
+@pytest.mark.parametrize("port", [443, 6443])
+def test_load_balancer_serves(cluster: Cluster, balancer: Node, port: int) -> None:
+    assert _listeners(balancer)[port] <= EVERYWHERE
+    assert _answers(cluster.client, balancer.address, port)
+
+
+def test_load_balancer_serves_nothing_else(balancer: Node) -> None:
+    open_ports = {port for port, addresses in _listeners(balancer).items() if not _loopback_only(addresses)}
+    # 22: how one comes to work on the host.
+    assert open_ports - {22} == {443, 6443}
+
+
+@pytest.mark.parametrize("port", [10248, 10249, 10256])
+def test_worker_keeps_to_loopback(cluster: Cluster, worker: Node, port: int) -> None:
+    assert _listeners(worker)[port] <= LOOPBACK
+    assert not _answers(cluster.client, worker.address, port)
+
+
+def test_worker_serves_the_kubelet_but_not_its_read_only_port(cluster: Cluster, worker: Node) -> None:
+    listeners = _listeners(worker)
+    assert 10255 not in listeners
+    assert listeners[10250] <= EVERYWHERE | {worker.address}
+    assert _answers(cluster.client, worker.address, 10250)
+    assert not _answers(cluster.client, worker.address, 10255)
+
+
+def _loopback_only(addresses: set[str]) -> bool:
+    # systemd-resolved, where it runs, listens on other addresses of the loopback network.
+    return all(address.startswith("127.") or address == "[::1]" for address in addresses)

@@ -1,0 +1,161 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PKI directory, read back with openssl and kubectl."""
+
+from __future__ import annotations
+
+import base64
+import re
+import typing as t
+
+import pytest
+import yaml
+from support import local
+
+if t.TYPE_CHECKING:
+    import pathlib
+
+    from support import Cluster
+
+AUTHORITIES = {"ca": "Kubernetes", "front-proxy-ca": "Kubernetes Front Proxy"}
+# Common name and organisation that Kubernetes gives a meaning, by file.
+SUBJECTS = {
+    "admin": ("admin", "system:masters"),
+    "kube-controller-manager": ("system:kube-controller-manager", "system:kube-controller-manager"),
+    "kube-proxy": ("system:kube-proxy", "system:node-proxier"),
+    "kube-scheduler": ("system:kube-scheduler", "system:kube-scheduler"),
+    "kubernetes": ("kubernetes", "Kubernetes"),
+    "service-account": ("service-accounts", "Kubernetes"),
+    "front-proxy-client": ("front-proxy-client", "Kubernetes"),
+}
+
+
+def _openssl(*arguments: str) -> str:
+    done = local("openssl", *arguments)
+    assert done.returncode == 0, f"openssl {' '.join(arguments)}: {done.stderr}"
+    return done.stdout
+
+
+def _subjects(cluster: Cluster) -> dict[str, tuple[str, str]]:
+    nodes = {worker.name: (f"system:node:{worker.name}", "system:nodes") for worker in cluster.workers}
+    return SUBJECTS | nodes
+
+
+def _subject(path: pathlib.Path) -> dict[str, str]:
+    shown = _openssl("x509", "-in", str(path), "-noout", "-subject", "-nameopt", "sep_multiline,utf8")
+    return dict(line.strip().split("=", 1) for line in shown.splitlines()[1:])
+
+
+def _extensions(path: pathlib.Path) -> str:
+    names = "basicConstraints,keyUsage,extendedKeyUsage,subjectAltName"
+    done = local("openssl", "x509", "-in", str(path), "-noout", "-ext", names)
+    return done.stdout
+
+
+def _sans(path: pathlib.Path) -> set[str]:
+    return set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", _extensions(path)))
+
+
+def test_directory_holds_what_the_article_makes(cluster: Cluster) -> None:
+    found = {path.name.removesuffix(".pem") for path in cluster.pki.glob("*.pem") if not path.name.endswith("-key.pem")}
+    assert found == AUTHORITIES.keys() | _subjects(cluster).keys()
+
+
+@pytest.mark.parametrize("name", AUTHORITIES)
+def test_authority(cluster: Cluster, name: str) -> None:
+    path = cluster.pki / f"{name}.pem"
+    assert _subject(path)["CN"] == AUTHORITIES[name]
+    assert "CA:TRUE" in _extensions(path)
+    assert "Certificate Sign, CRL Sign" in _extensions(path)
+    assert "2048 bit" in _openssl("x509", "-in", str(path), "-noout", "-text")
+    # Valid for four years at least, and for no more than five.
+    assert local("openssl", "x509", "-in", str(path), "-noout", "-checkend", str(4 * 365 * 86400)).returncode == 0
+    assert local("openssl", "x509", "-in", str(path), "-noout", "-checkend", str(5 * 365 * 86400)).returncode == 1
+
+
+def test_certificates_verify_for_both_purposes(cluster: Cluster) -> None:
+    for name in _subjects(cluster):
+        authority = "front-proxy-ca" if name.startswith("front-proxy") else "ca"
+        for purpose in ("sslserver", "sslclient"):
+            _openssl(
+                "verify", "-x509_strict", "-purpose", purpose,
+                "-CAfile", str(cluster.pki / f"{authority}.pem"), str(cluster.pki / f"{name}.pem"),
+            )  # fmt: skip
+
+
+def test_authorities_do_not_vouch_for_each_other(cluster: Cluster) -> None:
+    crossed = local(
+        "openssl", "verify", "-CAfile", str(cluster.pki / "ca.pem"), str(cluster.pki / "front-proxy-client.pem")
+    )
+    assert crossed.returncode != 0
+
+
+def test_subjects_usages_and_keys(cluster: Cluster) -> None:
+    for name, (common_name, organisation) in _subjects(cluster).items():
+        path = cluster.pki / f"{name}.pem"
+        subject = _subject(path)
+        assert (subject["CN"], subject["O"]) == (common_name, organisation)
+        extensions = _extensions(path)
+        assert "Digital Signature, Key Encipherment" in extensions
+        assert "TLS Web Server Authentication, TLS Web Client Authentication" in extensions
+        assert "CA:FALSE" in extensions
+        certified = _openssl("x509", "-in", str(path), "-noout", "-pubkey")
+        assert _openssl("pkey", "-in", str(cluster.pki / f"{name}-key.pem"), "-pubout") == certified
+
+
+def test_nodes_are_named_by_name_and_address(cluster: Cluster) -> None:
+    for worker in cluster.workers:
+        assert _sans(cluster.pki / f"{worker.name}.pem") == {worker.name, worker.address}
+
+
+def test_api_is_named_by_every_name_it_has(cluster: Cluster) -> None:
+    first = cluster.service_cidr.split("/")[0].rsplit(".", 1)[0] + ".1"
+    names = {first, "127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}
+    names |= {f"kubernetes.default.svc.{cluster.domain}"}
+    for node in (*cluster.controllers, *cluster.members, *cluster.groups["lb"]):
+        names |= {node.name, node.address}
+    assert _sans(cluster.pki / "kubernetes.pem") == names
+
+
+def test_client_certificates_name_no_host(cluster: Cluster) -> None:
+    for name in (
+        "admin",
+        "kube-controller-manager",
+        "kube-proxy",
+        "kube-scheduler",
+        "service-account",
+        "front-proxy-client",
+    ):
+        assert _sans(cluster.pki / f"{name}.pem") == set()
+
+
+def test_kubeconfigs_lead_where_they_should(cluster: Cluster) -> None:
+    balancers = cluster.groups["lb"] or cluster.controllers
+    shared = f"https://{balancers[0].address}:6443"
+    local_server = "https://127.0.0.1:6443"
+    servers = {
+        "admin": local_server,
+        "kube-controller-manager": local_server,
+        "kube-scheduler": local_server,
+        "kube-proxy": shared,
+        "remote-admin": shared,
+        **{worker.name: shared for worker in cluster.workers},
+    }
+    assert {path.stem for path in cluster.pki.glob("*.kubeconfig")} == servers.keys()
+    for name, server in servers.items():
+        config = yaml.safe_load((cluster.pki / f"{name}.kubeconfig").read_text())
+        described = config["clusters"][0]["cluster"]
+        assert described["server"] == server
+        assert base64.b64decode(described["certificate-authority-data"]) == (cluster.pki / "ca.pem").read_bytes()
+        certificate = cluster.pki / f"{'admin' if name == 'remote-admin' else name}.pem"
+        assert base64.b64decode(config["users"][0]["user"]["client-certificate-data"]) == certificate.read_bytes()
+
+
+def test_encryption_key_is_one_of_32_bytes(cluster: Cluster) -> None:
+    config = yaml.safe_load((cluster.pki / "encryption-config.yaml").read_text())
+    providers = config["resources"][0]["providers"]
+    assert [next(iter(provider)) for provider in providers] == ["aescbc", "identity"]
+    (key,) = providers[0]["aescbc"]["keys"]
+    assert key["name"] == "key1"
+    assert len(base64.b64decode(key["secret"], validate=True)) == 32

@@ -1,0 +1,103 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the servers refuse before they know who asks: old TLS, plain text, strangers."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from support import ETCD_CREDENTIALS, local
+
+if t.TYPE_CHECKING:
+    from support import Cluster, Node
+
+PORTS = {
+    "kube-apiserver": ("controllers", 6443),
+    "etcd": ("etcd", 2379),
+    "etcd-peer": ("etcd", 2380),
+    "kubelet": ("workers", 10250),
+}
+
+
+def _handshake(address: str, port: int, version: str) -> str:
+    """What openssl says about a handshake with one protocol version, which it may use itself."""
+    done = local(
+        "openssl", "s_client", "-connect", f"{address}:{port}", f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0"
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("program", PORTS)
+def test_tls_1_2_is_spoken_and_1_1_refused(cluster: Cluster, program: str) -> None:
+    part, port = PORTS[program]
+    for node in cluster.groups[part]:
+        assert "BEGIN CERTIFICATE" in _handshake(node.address, port, "tls1_2")
+        refused = _handshake(node.address, port, "tls1_1")
+        assert "BEGIN CERTIFICATE" not in refused
+        assert "alert protocol version" in refused
+
+
+def test_etcd_refuses_plain_http(member: Node) -> None:
+    done = local("curl", "--silent", "--show-error", "--max-time", "5", f"http://{member.address}:2379/health")
+    assert done.returncode != 0
+    assert "healthy" not in done.stdout and "true" not in done.stdout
+    endpoint = f"--endpoints=https://{member.address}:2379"
+    secured = member.run("etcdctl", endpoint, *ETCD_CREDENTIALS, "endpoint", "health")
+    assert secured.rc == 0, secured.stderr
+
+
+@pytest.mark.parametrize("port", [2379, 2380])
+def test_etcd_refuses_those_without_certificate(cluster: Cluster, member: Node, port: int) -> None:
+    # TLS 1.2 says it in the handshake; with 1.3 the refusal comes only after it.
+    address = f"{member.address}:{port}"
+    command = ("openssl", "s_client", "-connect", address, "-tls1_2", "-CAfile", str(cluster.pki / "ca.pem"))
+    refused = local(*command)
+    assert " alert " in refused.stderr
+    pair = ("-cert", str(cluster.pki / "kubernetes.pem"), "-key", str(cluster.pki / "kubernetes-key.pem"))
+    known = local(*command, *pair)
+    assert " alert " not in known.stderr
+    assert "Verification: OK" in known.stdout
+
+
+def _status(url: str, *options: str) -> str:
+    done = local(
+        "curl",
+        "--silent",
+        "--insecure",
+        "--max-time",
+        "5",
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%{http_code}",
+        *options,
+        url,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", ["pods", "metrics", "logs/", "run/a/b/c"])
+def test_kubelet_refuses_anonymous_requests(worker: Node, path: str) -> None:
+    assert _status(f"https://{worker.address}:10250/{path}") == "401"
+
+
+def test_kubelet_refuses_a_known_user_without_the_right(cluster: Cluster, worker: Node) -> None:
+    # The scheduler's certificate is of the cluster's CA, but RBAC gives it nothing at the kubelet.
+    kubeconfig = cluster.pki / "kube-scheduler.kubeconfig"
+    assert kubeconfig.exists()
+    options = ("--cert", str(cluster.pki / "kube-scheduler.pem"), "--key", str(cluster.pki / "kube-scheduler-key.pem"))
+    assert _status(f"https://{worker.address}:10250/pods", *options) == "403"
+
+
+def test_api_gives_strangers_health_and_version_alone(controller: Node) -> None:
+    server = f"https://{controller.address}:6443"
+    assert _status(f"{server}/readyz") == "200"
+    assert _status(f"{server}/api/v1/namespaces/default/secrets") == "403"
+    assert _status(f"{server}/debug/pprof/") == "403"
+
+
+def test_profiling_is_off(cluster: Cluster, controller: Node) -> None:
+    options = ("--cert", str(cluster.pki / "admin.pem"), "--key", str(cluster.pki / "admin-key.pem"))
+    assert _status(f"https://{controller.address}:6443/debug/pprof/", *options) == "404"

@@ -1,0 +1,55 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Units run, start at boot, and run as whom they should."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from support import Node
+
+CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx"]
+WORKER = ["containerd", "kubelet", "kube-proxy"]
+
+
+def _runs(node: Node, unit: str) -> None:
+    shown = node.out("systemctl", "show", unit, "--property=ActiveState,SubState,UnitFileState,NeedDaemonReload")
+    state = dict(line.split("=", 1) for line in shown.splitlines())
+    assert state == {
+        "ActiveState": "active",
+        "SubState": "running",
+        "UnitFileState": "enabled",
+        "NeedDaemonReload": "no",
+    }
+
+
+def test_etcd_runs(member: Node) -> None:
+    _runs(member, "etcd")
+    assert member.out("ps", "-o", "user=", "-C", "etcd").split() == ["etcd"]
+
+
+@pytest.mark.parametrize("unit", CONTROL_PLANE)
+def test_control_plane_runs(controller: Node, unit: str) -> None:
+    _runs(controller, unit)
+
+
+def test_load_balancer_runs(balancer: Node) -> None:
+    _runs(balancer, "nginx")
+
+
+@pytest.mark.parametrize("unit", WORKER)
+def test_worker_runs(worker: Node, unit: str) -> None:
+    _runs(worker, unit)
+
+
+def test_no_unit_has_failed(node: Node) -> None:
+    assert node.out("systemctl", "list-units", "--state=failed", "--plain", "--no-legend") == ""
+
+
+def test_swap_is_off_and_forwarding_on(worker: Node) -> None:
+    assert worker.out("cat", "/proc/sys/net/ipv4/ip_forward").strip() == "1"
+    assert worker.run("grep", "-E", r"^[^#]\S*\s+\S+\s+swap\s", "/etc/fstab").rc == 1

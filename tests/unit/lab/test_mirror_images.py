@@ -1,0 +1,165 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The archives of container images that the mirror writes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "mirror"))
+
+from artifact_mirror import images, oci, upstream
+from artifact_mirror.catalogue import Catalogue, Image
+from artifact_mirror.errors import MirrorError
+from artifact_mirror.golang import Go
+
+APPLETS = b"\x7fELF BusyBox v1.35.0 \0[\0[[\0ash\0busybox\0sh\0wget\0\0tail"
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, tarfile.TarInfo]]:
+    """The manifest, the configuration and the layer of an archive, its digests checked."""
+    with tarfile.open(path) as archive:
+        files = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    (manifest,) = json.loads(files["manifest.json"])
+    config = json.loads(files[manifest["Config"]])
+    (layer,) = manifest["Layers"]
+    assert hashlib.sha256(files[manifest["Config"]]).hexdigest() + ".json" == manifest["Config"]
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(files[layer]).hexdigest()}"]
+    with tarfile.open(fileobj=io.BytesIO(files[layer])) as archive:
+        return manifest, config, {member.name: member for member in archive}
+
+
+class FakeGo(Go):
+    def __init__(self, source: Path) -> None:
+        super().__init__(source)
+        self._source = source
+
+    def build(self, component: str, version: str, program: str, arch: str, output: Path) -> None:
+        output.write_bytes(b"program")
+
+    def module_directory(self, component: str, version: str) -> Path:
+        return self._source
+
+
+class FakeDebian(images.DebianFiles):
+    """Packages that hold these files."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__("bookworm")
+        self._files = files
+
+    def unpack(self, packages: list[str], arch: str, directory: Path) -> dict[PurePosixPath, Path]:
+        unpacked = {}
+        for name, content in self._files.items():
+            path = directory / "root" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            unpacked[PurePosixPath(name)] = path
+        return unpacked
+
+
+def build(tmp_path: Path, name: str, version: str, files: dict[str, bytes]) -> Path:
+    reference = {"coredns": "registry.k8s.io/coredns/coredns:v", "pause": "registry.k8s.io/pause:"}.get(
+        name, f"docker.io/library/{name}:"
+    )
+    builder = images.ImageBuilder(FakeGo(tmp_path), FakeDebian(files), "1.37.2")
+    destination = tmp_path / "image.tar"
+    builder.build(Image(name, version, "amd64", reference + version), destination)
+    return destination
+
+
+def test_archive_is_consistent_and_the_same_each_time(tmp_path: Path) -> None:
+    archives = []
+    for attempt in ("one", "two"):
+        layer = oci.Layer()
+        layer.file("opt/bin/tool", attempt[:0].encode() + b"tool", mode=0o755)
+        layer.symlink("bin/tool", "../opt/bin/tool")
+        archives.append(tmp_path / attempt)
+        oci.write_image(archives[-1], "example.org/tool:1", "arm64", layer, {"Cmd": ["tool"]})
+    manifest, config, entries = read(archives[0])
+    assert manifest["RepoTags"] == ["example.org/tool:1"]
+    assert (config["architecture"], config["os"], config["config"]["Cmd"]) == ("arm64", "linux", ["tool"])
+    assert list(entries) == ["bin", "bin/tool", "opt", "opt/bin", "opt/bin/tool"]
+    assert entries["bin/tool"].linkname == "../opt/bin/tool"
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+
+
+def test_coredns_may_listen_on_port_53_without_root(tmp_path: Path) -> None:
+    certificates = {f"usr/share/ca-certificates/mozilla/{name}.crt": name.encode() for name in ("B", "A")}
+    _manifest, config, entries = read(build(tmp_path, "coredns", "1.15.0", certificates))
+    assert config["config"]["User"] == "65532:65532"
+    assert config["config"]["Entrypoint"] == ["/coredns"]
+    attribute = entries["coredns"].pax_headers["SCHILY.xattr.security.capability"].encode()
+    # As `setcap cap_net_bind_service=+ep` writes it: revision 2 with the effective bit, then bit 10.
+    assert attribute == bytes.fromhex("0100000200040000000000000000000000000000")
+    assert entries["etc/ssl/certs/ca-certificates.crt"].size == len(b"A\nB\n")
+
+
+def test_busybox_answers_to_every_applet(tmp_path: Path) -> None:
+    manifest, _config, entries = read(build(tmp_path, "busybox", "1.35.0", {"bin/busybox": APPLETS}))
+    assert manifest["RepoTags"] == ["docker.io/library/busybox:1.35.0"]
+    links = {name: entry.linkname for name, entry in entries.items() if entry.issym() and name.startswith("bin/")}
+    assert links == {f"bin/{name}": "busybox" for name in ("[", "[[", "ash", "sh", "wget")}
+    assert entries["tmp"].mode == 0o1777
+
+
+def test_package_of_another_version_does_not_get_the_images_name(tmp_path: Path) -> None:
+    with pytest.raises(MirrorError, match=r"bin/busybox is 1\.35\.0, .*images\.yml says 1\.36\.1"):
+        build(tmp_path, "busybox", "1.36.1", {"bin/busybox": APPLETS})
+
+
+def test_nginx_logs_where_kubectl_looks_and_leaves_the_rest_of_the_packages_out(tmp_path: Path) -> None:
+    files = {
+        "usr/sbin/nginx": b"nginx version: nginx/1.22.1\0",
+        "bin/busybox": APPLETS,
+        "etc/nginx/nginx.conf": b"conf",
+        "lib/x86_64-linux-gnu/libc.so.6": b"libc",
+        "lib/systemd/system/nginx.service": b"unit",
+        "usr/bin/debconf": b"perl",
+        "usr/share/doc/nginx-light/copyright": b"licence",
+        "usr/lib/x86_64-linux-gnu/gconv/BIG5.so": b"gconv",
+    }
+    _manifest, config, entries = read(build(tmp_path, "nginx", "1.22.1", files))
+    assert config["config"]["Cmd"] == ["nginx", "-g", "daemon off;"]
+    assert entries["var/log/nginx/access.log"].linkname == "/dev/stdout"
+    assert {"usr/sbin/nginx", "lib/x86_64-linux-gnu/libc.so.6", "usr/share/doc/nginx-light/copyright"} <= set(entries)
+    assert not {"usr/bin/debconf", "lib/systemd/system/nginx.service", "usr/lib/x86_64-linux-gnu/gconv/BIG5.so"} & set(
+        entries
+    )
+
+
+def test_pause_of_another_version_is_refused(tmp_path: Path) -> None:
+    makefile = tmp_path / "build" / "pause" / "Makefile"
+    makefile.parent.mkdir(parents=True)
+    makefile.write_text("TAG ?= 3.10.2\n", encoding="utf-8")
+    with pytest.raises(MirrorError, match=r"Kubernetes 1\.37\.2 has the source of pause 3\.10\.2, .*says 3\.11"):
+        build(tmp_path, "pause", "3.11", {})
+
+
+def test_every_image_of_every_release_is_buildable() -> None:
+    catalogue = Catalogue.load()
+    for release in catalogue.releases:
+        names = [image.name for image in catalogue.images(release, "amd64")]
+        assert names == ["pause", "coredns", "busybox", "nginx"]
+
+
+def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(url: str, timeout: float) -> None:
+        asked.append(url)
+        raise OSError("no route")
+
+    monkeypatch.setattr(upstream.urllib.request, "urlopen", refuse)
+    image = Image("busybox", "1.35.0", "amd64", "docker.io/library/busybox:1.35.0")
+    with pytest.raises(upstream.NotThereError, match=r"registry-1\.docker\.io cannot be reached"):
+        images.pull(upstream.Upstream(), image, tmp_path / "image.tar")
+    assert asked == ["https://registry-1.docker.io/v2/"]

@@ -1,0 +1,364 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kubeconfig files: content, checks, check mode, diffs. kubectl is the oracle where it is installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import stat
+import subprocess
+
+import pytest
+import yaml
+
+MODULE = "kubeconfig"
+TOKEN = "s3cr3t-t0ken-value"
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory):
+    """Pairs made by openssl: ca, admin, old (expired), server (no client auth), stray (another authority)."""
+    directory = tmp_path_factory.mktemp("pki")
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=directory)
+
+    def key(name):
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}-key.pem")
+
+    for name in ("ca", "other"):
+        key(name)
+        openssl("req", "-x509", "-new", "-key", f"{name}-key.pem", "-subj", f"/CN={name}", "-days", "30",
+                "-out", f"{name}.pem")  # fmt: skip
+
+    def leaf(name, ca, usage, *dates):
+        key(name)
+        (directory / "ext").write_text(f"extendedKeyUsage={usage}\nbasicConstraints=CA:FALSE\n")
+        openssl("req", "-new", "-key", f"{name}-key.pem", "-subj", f"/CN={name}", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}-key.pem",
+                "-extfile", "ext", "-out", f"{name}.pem", *(dates or ("-days", "20")))  # fmt: skip
+
+    leaf("admin", "ca", "clientAuth")
+    leaf("node", "ca", "clientAuth,serverAuth")
+    leaf("server", "ca", "serverAuth")
+    leaf("stray", "other", "clientAuth")
+    leaf("old", "ca", "clientAuth", "-days", "-1")
+    return directory
+
+
+@pytest.fixture
+def pki(material, tmp_path):
+    return shutil.copytree(material, tmp_path / "pki")
+
+
+def entry(name="admin", **changes):
+    return {
+        "path": f"{name}.kubeconfig",
+        "server": "https://127.0.0.1:6443",
+        "certificate_authority": "ca.pem",
+        "user": name,
+        "client_certificate": f"{name}.pem",
+        "client_key": f"{name}-key.pem",
+        **changes,
+    }
+
+
+@pytest.fixture
+def write(run_module, pki):
+    def run(*entries, **options):
+        if entries:
+            options["kubeconfigs"] = list(entries)
+        return run_module(MODULE, directory=str(pki), **options)
+
+    return run
+
+
+def encoded(path):
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def test_the_file_is_the_one_of_the_article(write, pki):
+    outcome = write(**entry())
+    assert not outcome.failed, outcome.message
+    assert (
+        (pki / "admin.kubeconfig").read_text()
+        == f"""\
+apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: {encoded(pki / "ca.pem")}
+    server: https://127.0.0.1:6443
+  name: kubernetes-the-hard-way
+contexts:
+- context:
+    cluster: kubernetes-the-hard-way
+    user: admin
+  name: default
+current-context: default
+kind: Config
+preferences: {{}}
+users:
+- name: admin
+  user:
+    client-certificate-data: {encoded(pki / "admin.pem")}
+    client-key-data: {encoded(pki / "admin-key.pem")}
+"""
+    )
+    assert stat.S_IMODE((pki / "admin.kubeconfig").stat().st_mode) == 0o600
+
+
+def test_many_in_one_call_with_shared_options(write, pki):
+    def bare(name, **changes):
+        return {"path": f"{name}.kubeconfig", "user": name, "client_certificate": f"{name}.pem",
+                "client_key": f"{name}-key.pem", **changes}  # fmt: skip
+
+    options = {"certificate_authority": "ca.pem", "server": "https://10.0.0.1:6443"}
+    entries = [bare("admin", server="https://127.0.0.1:6443"), bare("node", context="node")]
+    outcome = write(*entries, **options)
+    assert not outcome.failed, outcome.message
+    assert [result["status"] for result in outcome.data["results"]] == ["created", "created"]
+    assert outcome.data["results"][0]["days_left"] == 19
+    admin, node = (yaml.safe_load((pki / f"{name}.kubeconfig").read_text()) for name in ("admin", "node"))
+    assert admin["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
+    assert node["clusters"][0]["cluster"]["server"] == "https://10.0.0.1:6443"
+    assert node["current-context"] == "node"
+    inodes = [(pki / f"{name}.kubeconfig").stat().st_ino for name in ("admin", "node")]
+    assert write(*entries, **options).data["changed"] is False
+    assert inodes == [(pki / f"{name}.kubeconfig").stat().st_ino for name in ("admin", "node")]
+
+
+def test_paths_instead_of_data(write, pki):
+    (pki / "deeper").mkdir()
+    outcome = write(**entry(path="deeper/config", embed_certs=False))
+    assert not outcome.failed, outcome.message
+    data = yaml.safe_load((pki / "deeper" / "config").read_text())
+    assert data["clusters"][0]["cluster"]["certificate-authority"] == "../ca.pem"
+    assert data["users"][0]["user"] == {"client-certificate": "../admin.pem", "client-key": "../admin-key.pem"}
+    assert write(**entry(path="deeper/config", embed_certs=False)).data["changed"] is False
+
+
+def test_several_clusters_users_and_contexts(write, pki):
+    params = {
+        "path": "config",
+        "clusters": [
+            {"name": "green", "server": "https://green:6443", "tls_server_name": "kubernetes"},
+            {"name": "blue", "server": "https://blue:6443", "proxy_url": "http://proxy:3128"},
+        ],
+        "users": [
+            {"name": "robot", "token": TOKEN},
+            {"name": "man", "exec": {"command": "login", "args": ["--now", "1"], "env": {"MODE": "yes"}}},
+        ],
+        "contexts": [
+            {"name": "b", "cluster": "blue", "user": "robot", "namespace": "shop"},
+            {"name": "a", "cluster": "green", "user": "man"},
+        ],
+        "current_context": "a",
+    }
+    outcome = write(**params)
+    assert not outcome.failed, outcome.message
+    data = yaml.safe_load((pki / "config").read_text())
+    assert [cluster["name"] for cluster in data["clusters"]] == ["blue", "green"]
+    assert data["users"][0]["user"]["exec"] == {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "args": ["--now", "1"],
+        "command": "login",
+        "env": [{"name": "MODE", "value": "yes"}],
+        "interactiveMode": "IfAvailable",
+        "provideClusterInfo": False,
+    }
+    assert data["users"][1]["user"] == {"token": TOKEN}
+    assert TOKEN not in outcome.output
+    assert write(**params).data["changed"] is False
+
+
+KUBECTL = shutil.which("kubectl")
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
+@pytest.mark.parametrize("embed_certs", [True, False])
+def test_kubectl_makes_the_same_file(write, pki, embed_certs):
+    def kubectl(*arguments):
+        subprocess.run([KUBECTL, "config", *arguments, "--kubeconfig=theirs"], check=True, capture_output=True, cwd=pki)
+
+    embed = f"--embed-certs={str(embed_certs).lower()}"
+    user = "system:node:admin"
+    kubectl(
+        "set-cluster", "kubernetes-the-hard-way", "--certificate-authority=ca.pem", embed, "--server=https://h:6443"
+    )
+    kubectl("set-credentials", user, "--client-certificate=admin.pem", "--client-key=admin-key.pem", embed)
+    kubectl("set-context", "default", "--cluster=kubernetes-the-hard-way", f"--user={user}", "--namespace=kube-system")
+    kubectl("use-context", "default")
+    params = entry(path="ours", user=user, server="https://h:6443", namespace="kube-system", embed_certs=embed_certs)
+    write(**params)
+    ours, theirs = (yaml.safe_load((pki / name).read_text()) for name in ("ours", "theirs"))
+    assert ours | {"preferences": {}} == theirs | {"preferences": {}}
+    # A file that kubectl wrote fits as it is.
+    assert write(**{**params, "path": "theirs"}).data["changed"] is False
+    shown = subprocess.run(
+        [KUBECTL, "config", "view", "--raw", "-o", "json", "--kubeconfig=ours"],
+        check=True, capture_output=True, cwd=pki,
+    )  # fmt: skip
+    assert json.loads(shown.stdout)["users"][0]["name"] == user
+
+
+def test_another_layout_is_left_alone_and_another_content_is_not(write, pki):
+    write(**entry())
+    path = pki / "admin.kubeconfig"
+    data = yaml.safe_load(path.read_text())
+    del data["preferences"]
+    path.write_text(json.dumps(data))
+    before = path.stat().st_mtime_ns
+    assert write(**entry()).data["changed"] is False
+    assert path.stat().st_mtime_ns == before
+    data["contexts"].append({"name": "mine", "context": {"cluster": "x", "user": "y"}})
+    data["clusters"][0]["cluster"]["server"] = "https://elsewhere"
+    path.write_text(json.dumps(data))
+    outcome = write(**entry())
+    assert outcome.data["results"][0]["reasons"] == [
+        "Cluster kubernetes-the-hard-way: server is https://elsewhere instead of https://127.0.0.1:6443",
+        "Context mine is there and not wanted",
+    ]
+
+
+def test_a_new_certificate_is_noticed_and_never_shown(write, pki):
+    write(**entry())
+    old_key = encoded(pki / "admin-key.pem")
+    for suffix in (".pem", "-key.pem"):
+        shutil.copy(pki / f"node{suffix}", pki / f"admin{suffix}")
+    outcome = write(**entry(), diff=True)
+    assert outcome.data["results"][0]["reasons"] == [
+        "User admin: client-certificate-data is another one",
+        "User admin: client-key-data is another one",
+    ]
+    (diff,) = outcome.data["diff"]
+    assert "client-key-data: (hidden)" in diff["before"]
+    assert "client-key-data: (hidden, another one)" in diff["after"]
+    assert "CN=node" in diff["after"]
+    for secret in (old_key, encoded(pki / "admin-key.pem")):
+        assert secret not in outcome.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "token: |\n  s3cr3t-t0ken-value\n",
+        "users: [{name: a, user: {token: s3cr3t-t0ken-value}}]",
+        "s3cr3t-t0ken-value: [",
+        "note: s3cr3t-t0ken-value\nusers:\n- name: admin\n  user:\n    auth-provider: {c: s3cr3t-t0ken-value}",
+        "users:\n- name: admin\n  user: {exec: {args: [s3cr3t-t0ken-value], env: [{value: s3cr3t-t0ken-value}]}}",
+        "clusters: [s3cr3t-t0ken-value]\nusers: s3cr3t-t0ken-value",
+    ],
+)
+def test_secrets_of_the_file_before_stay_hidden(write, pki, content):
+    (pki / "admin.kubeconfig").write_text(content)
+    outcome = write(**entry(), diff=True)
+    assert outcome.data["results"][0]["status"] == "updated"
+    assert TOKEN not in outcome.output
+
+
+def test_check_mode_predicts_and_writes_nothing(write, pki):
+    outcome = write(**entry(), check=True, diff=True)
+    assert outcome.data["results"][0]["status"] == "created"
+    assert not (pki / "admin.kubeconfig").exists()
+    real = write(**entry(), diff=True)
+    assert real.data["diff"] == outcome.data["diff"]
+    # On an empty host the certificates are predicted too, by the task before.
+    (pki / "admin.pem").unlink()
+    outcome = write(**entry(path="new"), check=True)
+    assert outcome.data["changed"] is True
+    assert "not there yet" in outcome.data["results"][0]["reasons"][0]
+    outcome = write(**entry(path="new"))
+    assert outcome.failed and "admin.pem does not exist" in outcome.message
+
+
+def test_modes_and_backup(write, pki):
+    write(**entry())
+    (pki / "admin.kubeconfig").chmod(0o644)
+    outcome = write(**entry())
+    assert outcome.data["results"][0]["status"] == "unchanged"
+    assert outcome.data["changed"] is True
+    assert stat.S_IMODE((pki / "admin.kubeconfig").stat().st_mode) == 0o600
+    before = (pki / "admin.kubeconfig").read_text()
+    outcome = write(**entry(namespace="x"), backup=True)
+    backup = pki / outcome.data["results"][0]["backup_file"]
+    assert backup.read_text() == before
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+
+
+REFUSALS = [
+    (entry(client_key="node-key.pem"), "client_key is not the key of client_certificate (CN=admin)"),
+    (entry("old"), "expired on"),
+    (entry("server"), "lack 'client auth'"),
+    (entry("stray"), "(CN=stray) was not signed by certificate_authority (CN=ca)"),
+    (entry(server="http://127.0.0.1:8080"), "must begin with https://"),
+    (entry(server="127.0.0.1:6443"), "must begin with https://"),
+    (entry(server="https://"), "there is no host in it"),
+    (entry(server="https://h:99999999"), "which is no URL"),
+    (entry(server=None), "there is no cluster"),
+    (entry(client_key=None), "has client_certificate but no client_key"),
+    (entry(client_key=None, client_certificate=None), "nothing to log in with"),
+    (entry(client_key="-----BEGIN EC PRIVATE KEY-----"), "client_key must be a path"),
+    (entry(certificate_authority="admin-key.pem"), "admin-key.pem is no PEM certificate"),
+    (entry(client_certificate="nowhere.pem"), "nowhere.pem does not exist"),
+    (entry(current_context="x"), "current_context 'x' is not among the contexts: default"),
+    (entry(contexts=[{"name": "x", "cluster": "y", "user": "admin"}]), "context x names the cluster 'y'"),
+    (entry(contexts=[{"name": "default", "cluster": "y", "user": "admin"}]), "context 'default' is there twice"),
+    (entry(path="nowhere/config"), "nowhere does not exist"),
+    (entry(proxy_url="ftp://user:s3cr3t-t0ken-value@h"), "proxy_url is 'ftp://...@h'"),
+    (entry(token=TOKEN, exec={"command": "y"}), "both token and exec"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), REFUSALS, ids=[refusal[1][:30] for refusal in REFUSALS])
+def test_refusals_name_file_and_field_and_nothing_is_written(write, pki, wrong, message):
+    outcome = write(entry("node"), wrong)
+    assert outcome.failed
+    assert message in outcome.message
+    assert TOKEN not in outcome.message
+    assert not list(pki.glob("*.kubeconfig"))
+
+
+def test_the_same_path_twice(write):
+    assert "asked for twice" in write(entry(), entry()).message
+
+
+def test_a_relative_path_needs_a_directory(run_module):
+    outcome = run_module(MODULE, **entry())
+    assert outcome.failed and "'directory'" in outcome.message
+
+
+def test_verify_can_be_left_out(write, pki):
+    assert not write(**entry("stray", verify=False)).failed
+
+
+def test_a_chain_in_the_client_certificate_leads_to_the_authority(write, pki, run_module):
+    config = {
+        "signing": {
+            "default": {"expiry": "1h"},
+            "profiles": {
+                "middle": {"usages": ["cert sign"], "expiry": "99h", "ca_constraint": {"is_ca": True}},
+                "leaf": {"usages": ["client auth"], "expiry": "9h"},
+            },
+        }
+    }
+    made = run_module(
+        "x509_cfssl_compat",
+        directory=str(pki / "chain"),
+        config=config,
+        authorities=[{"name": "ca", "csr": {"CN": "root"}}],
+        certificates=[
+            {"name": "middle", "profile": "middle", "csr": {"CN": "middle"}},
+            {"name": "leaf", "ca": "middle", "profile": "leaf", "csr": {"CN": "leaf"}},
+        ],
+    )
+    assert not made.failed, made.message
+    params = entry(
+        certificate_authority="chain/ca.pem", client_certificate="chain/leaf.pem", client_key="chain/leaf-key.pem"
+    )
+    assert "was not signed by" in write(**params).message
+    with (pki / "chain" / "leaf.pem").open("ab") as stream:
+        stream.write((pki / "chain" / "middle.pem").read_bytes())
+    assert not write(**params).failed
