@@ -19,21 +19,29 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _NETWORK = "10.240.0."
 
 
-def hosts(prefix: str, count: int, first: int) -> dict[str, dict[str, str]]:
-    """Return hosts with numbered names and addresses."""
-    return {f"{prefix}{number:02d}": {"node_address": f"{_NETWORK}{first + number}"} for number in range(1, count + 1)}
+def hosts(addresses: dict[str, int]) -> dict[str, dict[str, str]]:
+    """Return hosts by name, from the last parts of their addresses."""
+    return {
+        name: {"ansible_host": f"hardway-{name}", "node_address": f"{_NETWORK}{last}"}
+        for name, last in addresses.items()
+    }
+
+
+def numbered(prefix: str, count: int, first: int) -> dict[str, int]:
+    """Return the last parts of the addresses of hosts with numbered names."""
+    return {f"{prefix}{number:02d}": first + number for number in range(1, count + 1)}
 
 
 def inventory(controllers: int, workers: int, load_balancers: int, release: str = "") -> dict[str, t.Any]:
     """Return an inventory; with the article's numbers it is the article's."""
-    balancers = {"kubelb": {"node_address": f"{_NETWORK}10"}} if load_balancers else {}
-    balancers |= {f"kubelb{n:02d}": {"node_address": f"{_NETWORK}{198 + n}"} for n in range(2, load_balancers + 1)}
+    balancers = {"kubelb": 10} if load_balancers else {}
+    balancers |= {f"kubelb{number:02d}": 198 + number for number in range(2, load_balancers + 1)}
     children: dict[str, t.Any] = {
-        "controllers": {"hosts": hosts("ctl", controllers, 10)},
+        "controllers": {"hosts": hosts(numbered("ctl", controllers, 10))},
         "etcd": {"children": {"controllers": None}},
-        "lb": {"hosts": balancers},
-        "workers": {"hosts": hosts("wrk", workers, 20)},
-        "clients": {"hosts": {"client": {"node_address": f"{_NETWORK}5"}}},
+        "lb": {"hosts": hosts(balancers)},
+        "workers": {"hosts": hosts(numbered("wrk", workers, 20))},
+        "clients": {"hosts": hosts({"client": 5})},
         "containers": {"children": dict.fromkeys(("controllers", "lb", "workers", "clients"))},
     }
     variables = {"vars": {"cluster_release": release}} if release else {}
