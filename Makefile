@@ -16,7 +16,7 @@ INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint units test-lab test-unchanged test-rebuild test bench docs
+	lint units test-lab test-unchanged test-package test-rebuild test bench docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -88,6 +88,9 @@ test-unchanged: setup ## site.yml again, and each tag alone: nothing may change
 	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml --check
 	@for tag in $(ROLE_TAGS); do tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml --tags $$tag; done
 
+test-package: setup ## the built archive, installed elsewhere, runs as hardway.kubernetes.site
+	@tests/packaged.sh -i $(CURDIR)/$(INVENTORY)
+
 # A package goes as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 	@$(MAKE) --no-print-directory lab-wipe HOST=wrk02
@@ -102,6 +105,7 @@ test: ## everything that proves it, on a lab made from nothing
 	@$(MAKE) --no-print-directory lab-down
 	@$(MAKE) --no-print-directory lab
 	@$(MAKE) --no-print-directory test-unchanged
+	@$(MAKE) --no-print-directory test-package
 	@$(MAKE) --no-print-directory smoke
 	@$(MAKE) --no-print-directory test-lab
 	@$(MAKE) --no-print-directory test-rebuild

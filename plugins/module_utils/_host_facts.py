@@ -80,16 +80,13 @@ def _packages(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
 def collect(
     *,
     units: list[str],
-    controller_time: float,
     run: t.Callable[[list[str]], tuple[int, str, str]],
 ) -> dict[str, t.Any]:
     """Return the facts of this host.
 
     :param units: systemd units whose state is wanted.
-    :param controller_time: the control node's clock when it asked, seconds since the epoch.
     :param run: runs a command and returns (return code, stdout, stderr).
     """
-    clock_offset = time.time() - controller_time
     release = _os_release()
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
@@ -107,7 +104,6 @@ def collect(
         "service_manager": _text("/proc/1/comm").strip(),
         "memory_mib": _memory_mib(),
         "free_mib": {path: _free_mib(path) for path in ("/usr/local", "/var/lib")},
-        "clock_offset_seconds": round(clock_offset, 2),
         "addresses": _addresses(run),
         "container": os.path.exists("/run/systemd/container"),
         "cgroup_version": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,

@@ -14,6 +14,8 @@ author: hardway.kubernetes contributors
 description:
   - Reads operating system, resources, clock, packages, units and the settings of an existing
     cluster in one call. It takes the place of gathering all facts.
+  - How far the host's clock is from the control node's is known as a range, C(clock_offset_seconds.least) to
+    C(clock_offset_seconds.most), since it takes time to ask.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
 options:
@@ -22,17 +24,12 @@ options:
     type: list
     elements: str
     default: []
-  controller_time:
-    description: Clock of the control node when it asked, in seconds since the epoch.
-    type: float
-    required: true
 """
 
 EXAMPLES = r"""
 - name: Read the host
   hardway.kubernetes.host_facts:
     units: [etcd.service]
-    controller_time: "{{ now().timestamp() }}"
 """
 
 RETURN = r"""
@@ -55,7 +52,6 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "units": {"type": "list", "elements": "str", "default": []},
-            "controller_time": {"type": "float", "required": True},
         },
         supports_check_mode=True,
     )

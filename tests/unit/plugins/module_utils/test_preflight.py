@@ -52,7 +52,7 @@ FACTS = {
     "service_manager": "systemd",
     "memory_mib": 2000,
     "free_mib": {"/usr/local": 9000, "/var/lib": 9000},
-    "clock_offset_seconds": 0.1,
+    "clock_offset_seconds": {"least": -0.3, "most": 0.5},
     "addresses": [],
     "cluster": {},
     "etcd_data": False,
@@ -353,16 +353,25 @@ def test_an_address_that_the_host_does_not_have():
     assert hosts(wrk01={"addresses": ["127.0.0.1", "10.0.0.14"]}) == []
 
 
+def clock(least, most):
+    return {"clock_offset_seconds": {"least": least, "most": most}}
+
+
 def test_clocks():
-    assert hosts(wrk01={"clock_offset_seconds": -4.0}, ctl02={"clock_offset_seconds": 6.5}) == [
-        "ctl02 and wrk01: their clocks are 10.5 s apart, at most 5 s are allowed; synchronise them (chrony, "
+    assert hosts(wrk01=clock(-4.5, -4.0), ctl02=clock(6.5, 6.9)) == [
+        "ctl02 and wrk01: their clocks are at least 10.5 s apart, at most 5 s are allowed; synchronise them (chrony, "
         "systemd-timesyncd)"
     ]
-    assert hosts(wrk01={"clock_offset_seconds": -2.5}, ctl02={"clock_offset_seconds": 2.5}) == []
+    assert hosts(wrk01=clock(-2.6, -2.5), ctl02=clock(2.5, 2.6)) == []
+
+
+def test_a_slow_connection_is_no_wrong_clock():
+    assert hosts(wrk01=clock(-20.0, 0.1)) == []
+    assert hosts(wrk01=clock(-3620.0, -3600.0)) != []
 
 
 def test_clocks_that_are_all_wrong_together_are_apart_from_nobody():
-    assert hosts(**{host: {"clock_offset_seconds": 3600.0} for host in HOSTS}) == []
+    assert hosts(**{host: clock(3600.0, 3600.5) for host in HOSTS}) == []
 
 
 def quorum(existing, wanted):
@@ -404,7 +413,7 @@ def test_all_problems_of_the_hosts_at_once():
     problems = hosts(
         ctl01={"architecture": "riscv64", "memory_mib": 1},
         wrk01=None,
-        wrk02={"distribution": "arch", "clock_offset_seconds": 60.0},
+        wrk02={"distribution": "arch", **clock(60.0, 61.0)},
     )
     assert len(problems) == 5
     named = [problem.split(":")[0].split(" ")[0] for problem in problems]

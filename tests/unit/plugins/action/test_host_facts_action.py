@@ -1,0 +1,45 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The range in which a host's clock lies, as seen from the control node."""
+
+from __future__ import annotations
+
+import time
+from unittest import mock
+
+import pytest
+from ansible_collections.hardway.kubernetes.plugins.action import host_facts
+
+
+@pytest.fixture
+def action():
+    """Return the plugin, without a host."""
+    return host_facts.ActionModule(
+        task=mock.MagicMock(args={"units": []}, check_mode=False, async_val=0),
+        connection=mock.MagicMock(),
+        play_context=mock.MagicMock(),
+        loader=mock.MagicMock(),
+        templar=mock.MagicMock(),
+        shared_loader_obj=None,
+    )
+
+
+@pytest.mark.parametrize("offset", [0.0, 3600.0, -90.0])
+def test_the_true_offset_lies_in_the_range(action, offset):
+    def module(**options):
+        time.sleep(0.05)
+        answer = {"ansible_facts": {"hardway": {"read_at": time.time() + offset}}}
+        time.sleep(0.1)
+        return answer
+
+    action._execute_module = module
+    found = action.run(task_vars={})["ansible_facts"]["hardway"]["clock_offset_seconds"]
+    assert found["least"] <= offset - 0.09
+    assert found["most"] >= offset + 0.04
+    assert found["most"] - found["least"] < 5
+
+
+def test_a_failure_is_handed_on(action):
+    action._execute_module = lambda **options: {"failed": True, "msg": "no python3"}
+    assert action.run(task_vars={}) == {"failed": True, "msg": "no python3"}
