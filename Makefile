@@ -81,7 +81,7 @@ units: setup ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
 
 test-lab: setup ## tests of the running lab from outside
-	@python -m pytest -q tests/lab --ansible-inventory=$(INVENTORY)
+	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
 
 test-unchanged: setup ## site.yml again, and each tag alone: nothing may change
 	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml

@@ -61,6 +61,8 @@ def _inventory(path: str) -> dict[str, dict[str, t.Any]]:
         capture_output=True,
         text=True,
         cwd=ROOT,
+        # molecule asks for colours.
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
         check=False,
     )
     hosts = {}

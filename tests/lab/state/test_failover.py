@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 
 import pytest
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.disruptive
 
 # A lease lasts 15 s; a stopped leader that does not give it up is waited for.
 TAKEOVER_SECONDS = 40
+# A little more than lb_fail_timeout.
+LEFT_OUT_SECONDS = 6
 
 
 @contextlib.contextmanager
@@ -80,3 +83,5 @@ def test_api_goes_on_and_health_tells(cluster: Cluster, controller: Node) -> Non
             assert cluster.kubectl("get", "--raw", "/readyz", "--request-timeout=5s") == "ok"
         assert "Ready" in cluster.kubectl("get", "nodes", "--request-timeout=5s")
     wait_until(lambda: health() == ("200", "ok"), seconds=60, what=f"{controller.name} is healthy again")
+    # Only now does the load balancer try it again, and the next one may stop.
+    time.sleep(LEFT_OUT_SECONDS)

@@ -1,0 +1,41 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the faults, and the table in the end."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from client import HEADING, Load, reports
+from support import local
+
+if t.TYPE_CHECKING:
+    from support import Cluster, Node
+
+
+@pytest.fixture
+def load(cluster: Cluster, namespace: str) -> t.Callable[[str], Load]:
+    """Return a context: the client works while it is open."""
+    return lambda fault: Load(cluster, namespace, fault)
+
+
+@pytest.fixture
+def container(cluster: Cluster) -> t.Callable[..., None]:
+    """Return a function that does to a host what the power button does: ``container("stop", node)``."""
+
+    def act(action: str, node: Node) -> None:
+        name = node.host.backend.name
+        done = local("docker", action, *(["--time=5"] if action in ("stop", "restart") else []), name)
+        assert done.returncode == 0, f"docker {action} {name}: {done.stderr}"
+
+    return act
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if reports:
+        terminalreporter.section("what a client saw")
+        terminalreporter.write_line(HEADING)
+        for report in reports:
+            terminalreporter.write_line(str(report))

@@ -1,0 +1,166 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A check run of a finished cluster reports what a real run then does, for one edit of the inventory after another.
+
+The edits stay: each is made on what the ones before it left.
+"""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from playbook import Run, run, variables
+
+if t.TYPE_CHECKING:
+    from support import Cluster
+
+
+class Edited:
+    """The cluster's inventory with the edits so far."""
+
+    def __init__(self, inventory: str) -> None:
+        self.inventory = inventory
+        self.values: dict[str, t.Any] = {}
+
+    def check_then_run(self, *arguments: str, **edit: t.Any) -> Run:
+        """Make an edit; the check run and the real run have to report the same. Return the real one."""
+        self.values |= edit
+        given = (*variables(**self.values), *arguments)
+        foretold = run(self.inventory, "--check", "--diff", *given)
+        done = run(self.inventory, "--diff", *given)
+        assert foretold.changed == done.changed
+        again = run(self.inventory, *given)
+        assert again.changed == []
+        return done
+
+
+@pytest.fixture(scope="module")
+def edited(pytestconfig: pytest.Config) -> t.Iterator[Edited]:
+    edits = Edited(pytestconfig.option.ansible_inventory)
+    yield edits
+    run(edits.inventory)
+
+
+def test_nothing(edited: Edited) -> None:
+    assert edited.check_then_run().changed == []
+
+
+def test_a_name_for_the_api(edited: Edited) -> None:
+    done = edited.check_then_run("--tags=ca,etcd,apiserver", ca_extra_sans=["api.example.com"])
+    assert done.hosts("ca") != set()
+    assert len(done.hosts("apiserver")) == len(done.hosts("etcd")) > 0
+    assert "hardway.kubernetes.ca : Kubeconfigs" not in done.tasks
+
+
+def test_a_flag(edited: Edited, cluster: Cluster) -> None:
+    done = edited.check_then_run("--tags=scheduler", scheduler_extra_flags={"v": "3"})
+    assert done.hosts("scheduler") == {node.name for node in cluster.controllers}
+    for node in cluster.controllers:
+        assert "--v=3" in node.out("ps", "-o", "args=", "-C", "kube-scheduler")
+
+
+def test_a_kernel_setting(edited: Edited, cluster: Cluster) -> None:
+    done = edited.check_then_run("--tags=worker", worker_sysctls={"vm.max_map_count": 262145})
+    assert done.tasks == {
+        "hardway.kubernetes.worker : Configure forwarding",
+        "hardway.kubernetes.worker : Apply forwarding",
+    }
+    assert done.hosts("worker") == {node.name for node in cluster.workers}
+
+
+def test_a_manifest(edited: Edited, cluster: Cluster) -> None:
+    done = edited.check_then_run("--tags=addons", addons_dns_replicas=1)
+    assert len(done.changed) == 1
+    assert cluster.get("deployment", "coredns", "--namespace=kube-system")["spec"]["replicas"] == 1
+
+
+def test_a_port_of_the_load_balancer(edited: Edited, cluster: Cluster) -> None:
+    done = edited.check_then_run("--tags=lb", lb_ports=[6443, 443, 8443])
+    assert {host for _task, host in done.changed} == {node.name for node in cluster.groups["lb"]}
+
+
+def test_another_version(edited: Edited, cluster: Cluster) -> None:
+    """crictl under the name of a version that no release has: a mirror beside the lab's has it."""
+    release, _, _ = cluster.workers[0].out("crictl", "--version").split()[-1].lstrip("v").rpartition(".")
+    wanted = f"{release}.99"
+    for node in cluster.workers:
+        node.out("sh", "-c", _ANOTHER_MIRROR, "sh", wanted)
+    done = edited.check_then_run(
+        "--tags=worker", cluster_versions={"crictl": wanted}, cluster_mirror="file:///var/tmp/mirror"
+    )
+    assert done.tasks == {"hardway.kubernetes.worker : Install programs"}
+    for node in cluster.workers:
+        assert node.out("cat", "/var/lib/hardway/programs.json").count(wanted) > 0
+    edited.values.pop("cluster_versions")
+    edited.values.pop("cluster_mirror")
+    assert edited.check_then_run("--tags=worker").tasks == done.tasks
+    for node in cluster.workers:
+        node.out("rm", "-r", "/var/tmp/mirror")
+
+
+_ANOTHER_MIRROR = """
+set -e
+rm -rf /var/tmp/mirror; cp -rs /srv/mirror /var/tmp/mirror
+cd /var/tmp/mirror/github.com/kubernetes-sigs/cri-tools/releases/download
+old=$(ls | head -n 1); cp -r "$old" "v$1"; cd "v$1"
+for file in *; do mv "$file" "$(echo "$file" | sed "s/$old/v$1/")"; done
+"""
+
+
+def test_a_certificate_that_soon_ends(edited: Edited, cluster: Cluster) -> None:
+    name = cluster.workers[0].name
+    _shorten(cluster.pki, name, days=3)
+    serial = _serial(cluster.pki / f"{name}.pem")
+    done = edited.check_then_run("--tags=ca,worker")
+    assert _serial(cluster.pki / f"{name}.pem") != serial
+    assert done.hosts("worker") == {name}
+    assert cluster.workers[0].out("cat", f"/var/lib/kubelet/{name}.pem") == (cluster.pki / f"{name}.pem").read_text()
+
+
+def test_a_worker_less(edited: Edited, cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    if len(cluster.workers) < 2:
+        pytest.skip("one worker: none may go")
+    given = pathlib.Path(edited.inventory).resolve()
+    hosts = yaml.safe_load((given / "hosts.yml").read_text())
+    gone = cluster.workers[-1].name
+    del hosts["all"]["children"]["workers"]["hosts"][gone]
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    (tmp_path / "group_vars").symlink_to(given / "group_vars")
+    edited.inventory = str(tmp_path)
+    try:
+        done = edited.check_then_run(cluster_pki_directory=str(cluster.pki))
+    finally:
+        edited.inventory = str(given)
+        edited.values.pop("cluster_pki_directory", None)
+    assert gone not in {host for _task, host in done.changed}
+
+
+def _serial(path: pathlib.Path) -> int:
+    return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+
+
+def _shorten(pki: pathlib.Path, name: str, *, days: int) -> None:
+    """Replace a certificate by one that says the same and ends soon."""
+    old = x509.load_pem_x509_certificate((pki / f"{name}.pem").read_bytes())
+    authority = serialization.load_pem_private_key((pki / "ca-key.pem").read_bytes(), None)
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(old.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=362))
+        .not_valid_after(now + datetime.timedelta(days=days))
+    )
+    for extension in old.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    made = builder.sign(authority, hashes.SHA256())  # type: ignore[arg-type]
+    (pki / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
