@@ -16,7 +16,7 @@ INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint units test-lab test-unchanged test-package test-rebuild test bench docs
+	lint units test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -79,6 +79,12 @@ lint: setup ## ansible-lint, yamllint and ruff
 
 units: setup ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
+
+test-etcd: setup ## the etcd modules against real etcd processes on loopback
+	@python -m pytest -q tests/etcd
+
+molecule: engine ## every scenario under molecule/ (SCENARIO= for one)
+	@for scenario in $(or $(SCENARIO),$(notdir $(patsubst %/,%,$(wildcard molecule/*/)))); do molecule test --scenario-name $$scenario; done
 
 test-lab: setup ## tests of the running lab from outside
 	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)

@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _catalogue, _plan, _preflight
+from ansible_collections.hardway.kubernetes.plugins.module_utils import _catalogue, _etcd_plan, _plan, _preflight
 
 
 def _reported(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -35,6 +35,8 @@ class FilterModule:
             "cluster_problems": _preflight.cluster_problems,
             "cluster_warnings": _preflight.cluster_warnings,
             "etcd_initial_cluster": _plan.etcd_initial_cluster,
+            "etcd_membership": _etcd_plan.etcd_membership,
+            "etcd_surplus": _etcd_plan.etcd_surplus,
             "host_problems": _preflight.host_problems,
             "host_urls": _plan.host_urls,
             "image_name": _catalogue.image_name,

@@ -14,10 +14,14 @@ import socket
 import time
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_data import identity
+
 __all__ = ("collect", "flag_values")
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
+_ETCD_FILES = {"ca_cert": "ca", "client_cert": "kubernetes", "client_key": "kubernetes-key"}
 # What an existing cluster was made with, read from the units that the roles write.
 _CLUSTER_FLAGS = {
     "/etc/systemd/system/kube-controller-manager.service": {
@@ -77,6 +81,34 @@ def _packages(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
     return [line.split()[0] for line in out.splitlines() if line.endswith(" installed")]
 
 
+def _etcd(*, runs: bool) -> dict[str, t.Any]:
+    """Return whose data this host has, and who the members are: as its own etcd says, else as it was started with."""
+    unit = flag_values(_text("/etc/systemd/system/etcd.service"), {"data-dir": "data"})
+    started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", _text("/etc/etcd/bootstrap.env"), re.MULTILINE)
+    members: list[dict[str, t.Any]] = []
+    if runs:
+        files = {f"{option}": f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
+        try:
+            client = Client(endpoints=["https://127.0.0.1:2379"], timeout=2.0, **files)
+            members = client.first("/v3/cluster/member/list")[1].get("members", [])
+        except EtcdError:
+            # It has no say: a learner, or not ready.
+            members = []
+    return {
+        "data": identity(unit.get("data", "/var/lib/etcd")),
+        "members": [
+            {
+                "id": f"{int(member['ID']):x}",
+                "name": member.get("name", ""),
+                "peer_urls": member.get("peerURLs", []),
+                "learner": member.get("isLearner", False),
+            }
+            for member in members
+        ],
+        "started_with": [entry.split("=", 1)[0] for entry in started.group(1).split(",")] if started else [],
+    }
+
+
 def collect(
     *,
     units: list[str],
@@ -91,7 +123,7 @@ def collect(
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
     states = run(["systemctl", "is-active", *units])[1].split() if units else []
-    members = flag_values(_text("/etc/systemd/system/etcd.service"), {"initial-cluster": "members"}).get("members", "")
+    etcd = _etcd(runs=dict(zip(units, states)).get("etcd.service") == "active")
     cluster: dict[str, str] = {}
     for path, flags in _CLUSTER_FLAGS.items():
         cluster.update(flag_values(_text(path), flags))
@@ -115,7 +147,6 @@ def collect(
         "packages": _packages(run),
         "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
         "units": dict(zip(units, states)),
-        "etcd_members": [member.split("=", 1)[0] for member in members.split(",") if member],
-        "etcd_data": os.path.isdir("/var/lib/etcd/member"),
+        "etcd": etcd,
         "cluster": cluster,
     }

@@ -187,8 +187,9 @@ def _existing(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, 
 def _quorum(plan: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any] | None]) -> list[str]:
     members: list[str] = []
     for found in facts.values():
-        if found and found["etcd_data"]:
-            members += [member for member in found["etcd_members"] if member not in members]
+        if found and found["etcd"]["data"]:
+            names = [member["name"] for member in found["etcd"]["members"] if member["name"]]
+            members += [name for name in names or found["etcd"]["started_with"] if name not in members]
     needed = len(members) // 2 + 1
     missing = [member for member in members if member not in plan["etcd"]]
     if not members or len(members) - len(missing) >= needed:

@@ -13,7 +13,7 @@ import typing as t
 import urllib.error
 import urllib.request
 
-__all__ = ("Health", "Unit", "UnitError")
+__all__ = ("Health", "Unit", "UnitError", "wait_for_peers")
 
 # /proc counts process starts in ticks of 10 ms, rounded down.
 _TICK_TOLERANCE = 0.02
@@ -72,6 +72,25 @@ class Health:
             return f"{self.url} answers {error.code}: {body}"
         except (urllib.error.URLError, OSError) as error:
             return f"{self.url}: {getattr(error, 'reason', error)}"
+
+
+def wait_for_peers(name: str, peers: t.Iterable[Health], *, timeout: float) -> None:
+    """Wait until every other member of a cluster is healthy, so that this one may go.
+
+    :param timeout: seconds for all of them.
+    :raises UnitError: one is not healthy in time; nothing was restarted.
+    """
+    begun = time.monotonic()
+    for peer in peers:
+        problem = peer.problem()
+        while problem is not None:
+            if time.monotonic() - begun > timeout:
+                raise UnitError(
+                    f"{name} was not restarted: another member of its cluster is not healthy after {timeout:.0f} s "
+                    f"({problem}), and without both there may be no quorum. Bring that one back, then run this again"
+                )
+            time.sleep(_POLL_SECONDS)
+            problem = peer.problem()
 
 
 def _process_start(pid: int) -> float | None:

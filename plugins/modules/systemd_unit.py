@@ -66,6 +66,17 @@ options:
   health_client_key:
     description: Key of the client certificate.
     type: path
+  peer_health_urls:
+    description:
+      - Health addresses of the other members of a cluster, asked with the same certificates as O(health_url).
+      - All of them must be healthy before this one is restarted; it is waited for, and the restart is refused
+        when one is not in time. A unit that does not run is started without asking.
+    type: list
+    elements: str
+    default: []
+  interrupts:
+    description: What nobody can use while it restarts. A restart says so in a warning, with the seconds it took.
+    type: str
   timeout:
     description: Seconds to wait until it is healthy.
     type: int
@@ -104,7 +115,12 @@ seconds_to_healthy:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._systemd_unit import Health, Unit, UnitError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._systemd_unit import (
+    Health,
+    Unit,
+    UnitError,
+    wait_for_peers,
+)
 
 
 def _plan(unit: Unit, params: dict) -> tuple[list[str], list[str]]:
@@ -137,7 +153,22 @@ def _plan(unit: Unit, params: dict) -> tuple[list[str], list[str]]:
     return actions, reasons
 
 
+def _health(params: dict, url: str) -> Health:
+    return Health(
+        url=url,
+        ca_cert=params["health_ca_cert"],
+        client_cert=params["health_client_cert"],
+        client_key=params["health_client_key"],
+    )
+
+
 def _apply(module: AnsibleModule, unit: Unit, actions: list[str]) -> None:
+    if "restart" in actions:
+        wait_for_peers(
+            unit.name,
+            [_health(module.params, url) for url in module.params["peer_health_urls"]],
+            timeout=module.params["timeout"],
+        )
     for action in actions:
         if action == "daemon-reload":
             unit.systemctl("daemon-reload")
@@ -172,6 +203,8 @@ def main() -> None:
             "health_ca_cert": {"type": "path"},
             "health_client_cert": {"type": "path"},
             "health_client_key": {"type": "path", "no_log": False},
+            "peer_health_urls": {"type": "list", "elements": "str", "default": []},
+            "interrupts": {"type": "str"},
             "timeout": {"type": "int", "default": 120},
         },
         required_together=[("health_client_cert", "health_client_key")],
@@ -183,12 +216,7 @@ def main() -> None:
     try:
         health = None
         if params["health_url"]:
-            health = Health(
-                url=params["health_url"],
-                ca_cert=params["health_ca_cert"],
-                client_cert=params["health_client_cert"],
-                client_key=params["health_client_key"],
-            )
+            health = _health(params, params["health_url"])
         unit.refresh()
         actions, reasons = _plan(unit, params)
         result.update(changed=bool(actions), actions=actions, reasons=reasons)
@@ -196,6 +224,8 @@ def main() -> None:
             _apply(module, unit, actions)
             if params["state"] == "started":
                 result["seconds_to_healthy"] = round(unit.wait(health, timeout=params["timeout"]), 3)
+                if "restart" in actions and params["interrupts"]:
+                    module.warn(f"{params['interrupts']}: {result['seconds_to_healthy']:.1f} s")
     except (UnitError, OSError) as error:
         module.fail_json(msg=str(error), **result)
     if actions:

@@ -42,12 +42,12 @@ def test_a_changed_default_is_noticed_and_written(script, tmp_path, capsys):
 
 def test_text_written_by_hand_stays(script, tmp_path):
     path = tmp_path / "roles" / "etcd" / "README.md"
-    path.write_text(f"by hand\n{script.BEGIN}\nold\n{script.END}\nbelow\n")
+    path.write_text(f"by hand\n{script.BEGIN}\nstale row\n{script.END}\nbelow\n")
     script.main([])
     text = path.read_text()
     assert text.startswith(f"by hand\n{script.BEGIN}\n| Variable |")
     assert text.endswith(f"{script.END}\nbelow\n")
-    assert "old" not in text
+    assert "stale row" not in text
 
 
 @pytest.mark.parametrize("text", ["no marks\n", "{BEGIN}\n", "{BEGIN}\n{END}\n{BEGIN}\n{END}\n"])

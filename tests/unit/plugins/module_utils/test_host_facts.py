@@ -20,12 +20,9 @@ ExecStart=/usr/local/bin/kube-controller-manager \
   --service-cluster-ip-range=10.32.0.0/24 \
   --v=2
 """
-ETCD = r"""[Service]
-ExecStart=/usr/local/bin/etcd \
-  --name=ctl01 \
-  --initial-cluster-token=etcd-cluster-0 \
-  --initial-cluster=ctl01=https://10.0.0.11:2380,ctl02=https://10.0.0.12:2380 \
-  --initial-cluster-state=new
+BOOTSTRAP = """# Comment
+ETCD_INITIAL_CLUSTER=ctl01=https://10.0.0.11:2380,ctl02=https://10.0.0.12:2380
+ETCD_INITIAL_CLUSTER_STATE=new
 """
 ADDRESSES = """\
 1: lo    inet 127.0.0.1/8 scope host lo
@@ -86,21 +83,21 @@ def test_a_host_without_a_cluster(host):
     assert facts["fstab_swap"] is False
     assert facts["may_lower_oom_score"] is True
     assert facts["cluster"] == {}
-    assert facts["etcd_members"] == []
+    assert facts["etcd"] == {"data": None, "members": [], "started_with": []}
     assert set(facts["free_mib"]) == {"/usr/local", "/var/lib"}
     assert all(free > 0 for free in facts["free_mib"].values())
 
 
 def test_an_existing_cluster(host):
     host.files["/etc/systemd/system/kube-controller-manager.service"] = CONTROLLER_MANAGER
-    host.files["/etc/systemd/system/etcd.service"] = ETCD
+    host.files["/etc/etcd/bootstrap.env"] = BOOTSTRAP
     facts = host.facts()
     assert facts["cluster"] == {
         "cluster_pod_cidr": "10.200.0.0/16",
         "cluster_service_cidr": "10.32.0.0/24",
         "cluster_name": "kubernetes-the-hard-way",
     }
-    assert facts["etcd_members"] == ["ctl01", "ctl02"]
+    assert facts["etcd"]["started_with"] == ["ctl01", "ctl02"]
 
 
 def test_units_in_the_order_asked_for(host):

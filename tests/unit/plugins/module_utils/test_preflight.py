@@ -55,8 +55,7 @@ FACTS = {
     "clock_offset_seconds": {"least": -0.3, "most": 0.5},
     "addresses": [],
     "cluster": {},
-    "etcd_data": False,
-    "etcd_members": [],
+    "etcd": {"data": None, "members": [], "started_with": []},
 }
 
 
@@ -374,9 +373,25 @@ def test_clocks_that_are_all_wrong_together_are_apart_from_nobody():
     assert hosts(**{host: clock(3600.0, 3600.5) for host in HOSTS}) == []
 
 
+def etcd(*, members=(), started_with=()):
+    """A host with data of etcd, that says who the members are, or does not run and was started with some."""
+    return {
+        "data": {"member_id": "a1", "cluster_id": "c1"},
+        "members": [{"name": name} for name in members],
+        "started_with": list(started_with),
+    }
+
+
+def test_what_runs_counts_and_not_what_it_was_started_with():
+    found = {
+        host: {**FACTS, "etcd": etcd(members=["ctl01"], started_with=["ctl01", "ctl02", "wrk01"])} for host in HOSTS
+    }
+    assert _preflight.host_problems(plan(etcd=["ctl01"]), found, SETTINGS) == []
+
+
 def quorum(existing, wanted):
     """Problems when the hosts run the existing members and the inventory wants others."""
-    member = {**FACTS, "etcd_data": True, "etcd_members": existing}
+    member = {**FACTS, "etcd": etcd(members=existing)}
     found = {host: member if host in existing else FACTS for host in HOSTS}
     return _preflight.host_problems(plan(etcd=wanted), found, SETTINGS)
 
@@ -405,7 +420,7 @@ def test_an_etcd_cluster_that_keeps_its_quorum(existing, wanted):
 
 def test_a_wiped_etcd_member_may_come_back():
     found: dict = dict.fromkeys(HOSTS, FACTS)
-    found["ctl01"] = {**FACTS, "etcd_data": True, "etcd_members": ["ctl01", "ctl02"]}
+    found["ctl01"] = {**FACTS, "etcd": etcd(started_with=["ctl01", "ctl02"])}
     assert _preflight.host_problems(plan(), found, SETTINGS) == []
 
 

@@ -177,3 +177,27 @@ def test_an_unverified_address_elsewhere_is_refused_before_anything_is_done(run_
 def test_a_client_certificate_needs_its_key(run_module, systemd):
     outcome = run_module("systemd_unit", name=UNIT, health_url="https://127.0.0.1/", health_client_cert="/c.pem")
     assert "parameters are required together: health_client_cert, health_client_key" in outcome.message
+
+
+PEER = "http://127.0.0.1:1/health"
+CHANGED = {"watch": ["/etc/unit"], "changed_files": ["/etc/unit"]}
+
+
+def test_no_restart_while_another_member_is_not_healthy(run_module, systemd):
+    outcome = run_module("systemd_unit", name=UNIT, peer_health_urls=[PEER], timeout=0, **CHANGED)
+    assert outcome.failed
+    assert outcome.message.startswith(
+        f"{UNIT} was not restarted: another member of its cluster is not healthy after 0 s ({PEER}"
+    )
+    assert systemd.log == [], "not even a daemon-reload"
+
+
+def test_a_unit_that_does_not_run_is_started_without_its_peers(converge, systemd):
+    systemd.properties["ActiveState"] = "inactive"
+    assert converge(peer_health_urls=[PEER], timeout=0)["actions"] == ["start"]
+
+
+def test_a_restart_says_what_it_interrupts(run_module, systemd):
+    options = {"name": UNIT, "interrupts": "the API took no writes"}
+    assert run_module("systemd_unit", **options).warnings == ""
+    assert "the API took no writes: 0.0 s" in run_module("systemd_unit", **options, **CHANGED).warnings

@@ -1,0 +1,170 @@
+#!/usr/bin/python
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: etcd_member_info
+short_description: Read the members of an etcd cluster and how they are
+version_added: 0.1.0
+author: hardway.kubernetes contributors
+description:
+  - Asks an etcd cluster through its own JSON gateway who its members are, and each member how it is. It needs
+    nothing on the host but Python, and works with etcd 3.4, 3.5, 3.6 and 3.7.
+  - A member that does not answer is no error, and neither is a missing quorum; both are returned. It fails when no
+    endpoint can be used, and names each with the cause.
+extends_documentation_fragment:
+  - hardway.kubernetes._attributes
+  - hardway.kubernetes._etcd
+seealso:
+  - module: hardway.kubernetes.etcd_member
+"""
+
+EXAMPLES = r"""
+- name: Read the members
+  hardway.kubernetes.etcd_member_info:
+    endpoints: [https://10.240.0.11:2379, https://10.240.0.12:2379]
+    ca_cert: /etc/etcd/ca.pem
+    client_cert: /etc/etcd/kubernetes.pem
+    client_key: /etc/etcd/kubernetes-key.pem
+  register: etcd
+
+- name: Go on only when a member may fail
+  ansible.builtin.assert:
+    that: etcd.tolerates >= 1
+"""
+
+RETURN = r"""
+alarms:
+  description: Alarms that are raised; none is known without a quorum.
+  returned: when the cluster answers
+  type: list
+  elements: dict
+  sample: [{"member": "8e9e05c52164694d", "alarm": "NOSPACE"}]
+cluster_id:
+  description: ID of the cluster, in hexadecimal digits as C(etcdctl) prints it.
+  returned: when the cluster answers
+  type: str
+  sample: f1d4b5c5b4e0a7d2
+leader:
+  description: The leader's RV(leader.id) and RV(leader.name); none while there is no leader.
+  returned: when the cluster answers
+  type: dict
+  sample: {"id": "8e9e05c52164694d", "name": "ctl01"}
+members:
+  description: The members, as they are at the end.
+  returned: when the cluster answers
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: ID in hexadecimal digits. In check mode V(0) for a member that would be added.
+      type: str
+    name:
+      description: Name; empty until the member has started for the first time.
+      type: str
+    peer_urls:
+      description: Where the other members reach it.
+      type: list
+      elements: str
+    client_urls:
+      description: Where clients reach it; none until it has started.
+      type: list
+      elements: str
+    learner:
+      description: Whether it takes no part in votes.
+      type: bool
+    started:
+      description: Whether it has ever started.
+      type: bool
+    healthy:
+      description: Whether it answers now, and sees a leader.
+      type: bool
+    problem:
+      description: Why it is not healthy.
+      type: str
+    version:
+      description: Version of etcd that it runs.
+      type: str
+    db_size:
+      description: Size of its database, in bytes.
+      type: int
+    raft_term:
+      description: Its raft term.
+      type: int
+    raft_index:
+      description: Its raft index.
+      type: int
+  sample:
+    - id: 8e9e05c52164694d
+      name: ctl01
+      peer_urls: ["https://10.240.0.11:2380"]
+      client_urls: ["https://10.240.0.11:2379"]
+      learner: false
+      started: true
+      healthy: true
+      problem: ""
+      version: 3.7.3
+      db_size: 24576
+      raft_term: 2
+      raft_index: 9
+voting:
+  description: How many members vote.
+  returned: when the cluster answers
+  type: int
+  sample: 3
+healthy:
+  description: How many voting members are healthy.
+  returned: when the cluster answers
+  type: int
+  sample: 3
+quorum:
+  description: How many voting members have to agree.
+  returned: when the cluster answers
+  type: int
+  sample: 2
+tolerates:
+  description: How many more voting members may fail before writes stop. Those that do not answer have failed already.
+  returned: when the cluster answers
+  type: int
+  sample: 1
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_reconcile import alarms, look
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "endpoints": {"type": "list", "elements": "str", "required": True},
+            "ca_cert": {"type": "path"},
+            "client_cert": {"type": "path"},
+            "client_key": {"type": "path", "no_log": False},
+            "request_timeout": {"type": "float", "default": 10},
+        },
+        required_together=[("client_cert", "client_key")],
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        client = Client(
+            endpoints=params["endpoints"],
+            ca_cert=params["ca_cert"],
+            client_cert=params["client_cert"],
+            client_key=params["client_key"],
+            timeout=params["request_timeout"],
+        )
+        view = look(client)
+        raised = alarms(client, view)
+    except EtcdError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, alarms=raised, **view.public())
+
+
+if __name__ == "__main__":
+    main()
