@@ -113,9 +113,11 @@ class Finding:
 class Sources:
     """Certificates and keys by path or as text, each read once per call."""
 
-    def __init__(self, directory: str | None, *, now: dt.datetime) -> None:
+    def __init__(self, directory: str | None, *, now: dt.datetime, changing: t.Iterable[str] = ()) -> None:
+        """changing names files that an earlier task would change, if this were not check mode."""
         self.directory = directory
         self.now = now
+        self._changing = {os.path.realpath(path) for path in changing}
         self._bytes: dict[str, bytes] = {}
         self._certificates: dict[bytes, list[t.Any]] = {}
         # Authorities and certificates whose signature was already checked.
@@ -149,6 +151,14 @@ class Sources:
             except OSError as error:
                 raise KubeconfigError(f"{where}: {path} cannot be read: {error.strerror}.") from error
         return self._bytes[path]
+
+    def changing(self, wanted: Wanted) -> list[str]:
+        """Which of the files that a kubeconfig is made from are going to be other ones."""
+        values = [cluster.certificate_authority for cluster in wanted.clusters]
+        for user in wanted.users:
+            values += [user.client_certificate, user.client_key]
+        paths = [self.path(value, where=wanted.path) for value in values if value and not self.is_text(value)]
+        return [path for path in dict.fromkeys(paths) if os.path.realpath(path) in self._changing]
 
     def certificates(self, value: t.Any, *, where: str) -> list[t.Any]:
         pem = self.read(value, where=where)
@@ -259,6 +269,8 @@ def check(wanted: Wanted, sources: Sources) -> dt.datetime | None:
         raise KubeconfigError(
             f"{where}: current_context {wanted.current_context!r} is not among the contexts: {known_contexts}."
         )
+    if sources.changing(wanted):
+        return None  # what is there now says nothing about what will be
     return _check_certificates(wanted, sources, clusters, users)
 
 
@@ -619,6 +631,11 @@ def examine(wanted: Wanted, sources: Sources, *, check_mode: bool) -> Finding:
             raise
         # An earlier task that check mode did not carry out would have made it.
         finding.reasons = [f"it is made from files that are not there yet: {error}"]
+        return finding
+    changing = sources.changing(wanted)
+    if changing and wanted.embed_certs:
+        finding.reasons = [f"it embeds {path}, which an earlier task changes" for path in changing]
+        finding.after = "".join(f"{reason}\n" for reason in finding.reasons)
         return finding
     finding.content = render(target).encode("utf-8")
     found = None if content is None else parse(content)

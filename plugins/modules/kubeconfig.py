@@ -268,6 +268,15 @@ options:
     description: Whether certificates and keys are checked before they are written.
     type: bool
     default: true
+  changed_files:
+    description:
+      - Certificates and keys that an earlier task of this run changes, as RV(ignore:changed_files) of
+        M(hardway.kubernetes.x509_cfssl_compat) has them.
+      - In check mode the old files are still there. A kubeconfig that embeds one of these counts as changed then, and
+        the old content is not checked. Without check mode the option has no effect.
+    type: list
+    elements: path
+    default: []
   backup:
     description: Whether a copy with a time stamp is kept of a file that is replaced. It holds the old keys.
     type: bool
@@ -381,6 +390,12 @@ results:
       description: The copy of the file that was replaced.
       returned: when O(backup=true) and the file was replaced
       type: str
+changed_files:
+  description: Files whose content was changed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/kthw/admin.kubeconfig]
 """
 
 import datetime as dt
@@ -471,6 +486,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     },
     **FILE_SPEC,
     **{name: {**spec, "default": DEFAULTS[name]} if name in DEFAULTS else spec for name, spec in SHARED_SPEC.items()},
+    "changed_files": {"type": "list", "elements": "path", "default": []},
     "backup": {"type": "bool", "default": False},
 }
 
@@ -563,7 +579,8 @@ def main() -> None:
     if CRYPTOGRAPHY_ERROR is not None:
         module.fail_json(msg=missing_required_lib("cryptography >= 42.0.0"), exception=str(CRYPTOGRAPHY_ERROR))
     now = dt.datetime.now(dt.timezone.utc)
-    sources = kubeconfig.Sources(module.params["directory"], now=now)
+    changing = module.params["changed_files"] if module.check_mode else ()
+    sources = kubeconfig.Sources(module.params["directory"], now=now, changing=changing)
     try:
         files = [_wanted(entry, sources) for entry in _entries(module.params)]
         paths = [os.path.realpath(wanted.path) for wanted in files]
@@ -577,7 +594,11 @@ def main() -> None:
                 _write(module, finding, result)
     except (kubeconfig.KubeconfigError, FileProblem) as error:
         module.fail_json(msg=str(error))
-    outcome: dict[str, t.Any] = {"changed": any(finding.changed for finding in findings), "results": results}
+    outcome: dict[str, t.Any] = {
+        "changed": any(finding.changed for finding in findings),
+        "results": results,
+        "changed_files": [finding.wanted.path for finding in findings if finding.writes],
+    }
     if module._diff:
         outcome["diff"] = [
             {

@@ -362,3 +362,27 @@ def test_a_chain_in_the_client_certificate_leads_to_the_authority(write, pki, ru
     with (pki / "chain" / "leaf.pem").open("ab") as stream:
         stream.write((pki / "chain" / "middle.pem").read_bytes())
     assert not write(**params).failed
+
+
+def test_check_mode_knows_what_an_earlier_task_changes(write, pki):
+    write(**entry())
+    # What is there now may be unusable: an earlier task of a real run repairs it.
+    (pki / "admin.pem").write_text("not a certificate\n")
+    (pki / "link").symlink_to(pki)
+    predicted = write(**entry(), changed_files=[str(pki / "link" / "admin.pem")], check=True, diff=True)
+    assert predicted.data["changed_files"] == [str(pki / "admin.kubeconfig")]
+    assert predicted.data["results"][0]["status"] == "updated"
+    assert predicted.data["results"][0]["reasons"] == [f"It embeds {pki / 'admin.pem'}, which an earlier task changes"]
+    assert "PRIVATE" not in predicted.output
+    # Only what the file is made from counts, and only in check mode.
+    assert write(**entry(), changed_files=[str(pki / "ca.pem")], verify=False).data["changed"] is True  # admin.pem
+    assert write(**entry(), changed_files=[str(pki / "other.pem")], verify=False, check=True).data["changed"] is False
+    refused = write(**entry(), changed_files=[str(pki / "admin.pem")])
+    assert refused.failed
+    assert "no PEM certificate" in refused.message
+
+
+def test_paths_of_changed_files_stay_the_same(write, pki):
+    write(**entry(embed_certs=False))
+    changing = [str(pki / name) for name in ("ca.pem", "admin.pem", "admin-key.pem")]
+    assert write(**entry(embed_certs=False), changed_files=changing, check=True).data["changed"] is False
