@@ -16,7 +16,7 @@ INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench docs
+	lint oracles units test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench bench-pki docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -122,3 +122,6 @@ test: ## everything that proves it, on a lab made from nothing
 
 bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)
 	@python tests/bench/bench.py --inventory $(INVENTORY)
+
+bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto
+	@python tests/bench/pki.py
