@@ -16,7 +16,7 @@ INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench bench-pki docs
+	lint oracles units test-integration test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench bench-pki docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -82,6 +82,9 @@ oracles: setup ## the cfssl that certificates are compared with, built into the 
 
 units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
+
+test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
+	@tests/integration.sh $(TARGET)
 
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
 	@python -m pytest -q tests/etcd
