@@ -16,7 +16,7 @@ INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint units test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench docs
+	lint oracles units test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -77,7 +77,10 @@ lint: setup ## ansible-lint, yamllint and ruff
 	@ruff format --check .
 	@ansible-lint --offline
 
-units: setup ## tests that need no hosts
+oracles: setup ## the cfssl that certificates are compared with, built into the cache
+	@python tests/cfssl/build.py
+
+units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
 
 test-etcd: setup ## the etcd modules against real etcd processes on loopback

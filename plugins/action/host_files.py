@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-
-_SECRET_MARKS = (b"PRIVATE KEY-----", b"client-key-data:")
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host_files import SECRET_MARKS
 
 
 class ActionModule(ActionBase):
@@ -29,11 +29,14 @@ class ActionModule(ActionBase):
         contents: dict[str, str] = {}
         secrets: dict[str, str] = {}
         files = []
+        # What these hold now is not what a real run would copy.
+        expected = arguments.pop("changed_files", None) or []
+        self._changing = {os.path.realpath(path) for path in expected} if self._task.check_mode else set()
         for given in arguments.get("files") or []:
             entry = dict(given)
             if "template" in entry or "src" in entry or "content" in entry:
                 content = self._content(entry, task_vars)
-                secret = bool(entry.get("secret")) or any(mark in content for mark in _SECRET_MARKS)
+                secret = bool(entry.get("secret")) or any(mark in content for mark in SECRET_MARKS)
                 (secrets if secret else contents)[entry["path"]] = base64.b64encode(content).decode("ascii")
                 entry.pop("content", None)
             files.append(entry)
@@ -48,8 +51,13 @@ class ActionModule(ActionBase):
         try:
             if "template" in entry:
                 return self._render(entry["template"], task_vars)
-            with open(self._find_needle("files", entry["src"]), "rb") as stream:
-                return stream.read()
+            source = self._find_needle("files", entry["src"])
+            with open(source, "rb") as stream:
+                content = stream.read()
+            if os.path.realpath(source) in self._changing:
+                # Not the old content with something added to it: that may be a key.
+                return f"{entry['src']} is changed by an earlier task\n".encode()
+            return content
         except (AnsibleError, OSError) as error:
             if "src" in entry and self._task.check_mode:
                 # An earlier task makes it in a real run: predict that the file is written.

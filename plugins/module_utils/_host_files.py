@@ -16,6 +16,10 @@ import typing as t
 __all__ = ("FileError", "HostFiles", "Outcome")
 
 
+# Content that is never shown, whatever the caller says about it.
+SECRET_MARKS = (b"PRIVATE KEY-----", b"client-key-data:")
+
+
 class FileError(Exception):
     """A path cannot be brought into the wanted state."""
 
@@ -121,7 +125,7 @@ class HostFiles:
 
     @staticmethod
     def _content_diff(path: str, before: bytes | None, after: bytes, *, secret: bool) -> dict[str, str]:
-        if secret:
+        if secret or any(mark in (before or b"") for mark in SECRET_MARKS):
             old = "" if before is None else "the content on the host, not shown: it is secret\n"
             new = "the wanted content, not shown: it is secret\n"
         else:

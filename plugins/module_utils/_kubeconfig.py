@@ -86,6 +86,8 @@ class Wanted:
     embed_certs: bool
     verify: bool
     attributes: Attributes
+    # Keep what else is in the file. Then current_context may be empty, which leaves that alone as well.
+    merge: bool = False
 
 
 @dataclasses.dataclass
@@ -100,6 +102,7 @@ class Finding:
     before: str = ""
     after: str = ""
     not_after: dt.datetime | None = None
+    current_context: str = ""
 
     @property
     def writes(self) -> bool:
@@ -113,9 +116,11 @@ class Finding:
 class Sources:
     """Certificates and keys by path or as text, each read once per call."""
 
-    def __init__(self, directory: str | None, *, now: dt.datetime) -> None:
+    def __init__(self, directory: str | None, *, now: dt.datetime, changing: t.Iterable[str] = ()) -> None:
+        """changing names files that an earlier task would change, if this were not check mode."""
         self.directory = directory
         self.now = now
+        self._changing = {os.path.realpath(path) for path in changing}
         self._bytes: dict[str, bytes] = {}
         self._certificates: dict[bytes, list[t.Any]] = {}
         # Authorities and certificates whose signature was already checked.
@@ -149,6 +154,14 @@ class Sources:
             except OSError as error:
                 raise KubeconfigError(f"{where}: {path} cannot be read: {error.strerror}.") from error
         return self._bytes[path]
+
+    def changing(self, wanted: Wanted) -> list[str]:
+        """Which of the files that a kubeconfig is made from are going to be other ones."""
+        values = [cluster.certificate_authority for cluster in wanted.clusters]
+        for user in wanted.users:
+            values += [user.client_certificate, user.client_key]
+        paths = [self.path(value, where=wanted.path) for value in values if value and not self.is_text(value)]
+        return [path for path in dict.fromkeys(paths) if os.path.realpath(path) in self._changing]
 
     def certificates(self, value: t.Any, *, where: str) -> list[t.Any]:
         pem = self.read(value, where=where)
@@ -230,12 +243,17 @@ class Sources:
 # --- what is wanted --------------------------------------------------------------------------------
 
 
-def check(wanted: Wanted, sources: Sources) -> dt.datetime | None:
-    """Refuses what kubectl or the server would refuse later. Returns the first end of a client certificate."""
+def check(wanted: Wanted, sources: Sources, kept: dict[str, t.Any] | None = None) -> dt.datetime | None:
+    """Refuses what kubectl or the server would refuse later. Returns the first end of a client certificate.
+
+    kept is the file that is merged with: what is in it can be named, and is not checked.
+    """
     where = wanted.path
+    if wanted.merge and not (wanted.clusters or wanted.users or wanted.contexts or wanted.current_context):
+        raise KubeconfigError(f"{where}: nothing is asked for. Give clusters, users, contexts or current_context.")
     for kind, entries in (("cluster", wanted.clusters), ("user", wanted.users), ("context", wanted.contexts)):
         names = [entry.name for entry in entries]
-        if not names:
+        if not names and not wanted.merge:
             raise KubeconfigError(f"{where}: there is no {kind}. {_HOW_TO_GIVE[kind]}")
         for name in names:
             if not name or not name.isprintable():
@@ -248,17 +266,24 @@ def check(wanted: Wanted, sources: Sources) -> dt.datetime | None:
         _check_user(user, f"{where}: user {user.name}")
     clusters = {entry.name: entry for entry in wanted.clusters}
     users = {entry.name: entry for entry in wanted.users}
+    there = {name: list(_named(kept or {}, name, field)) for name, field in _LISTS.items()}
+    known_clusters = dict.fromkeys((*clusters, *there["clusters"]))
+    known_users = dict.fromkeys((*users, *there["users"]))
     for context in wanted.contexts:
-        for kind, name, known in (("cluster", context.cluster, clusters), ("user", context.user, users)):
+        for kind, name, known in (("cluster", context.cluster, known_clusters), ("user", context.user, known_users)):
             if name not in known:
                 raise KubeconfigError(
-                    f"{where}: context {context.name} names the {kind} {name!r}. There is only: {', '.join(known)}."
+                    f"{where}: context {context.name} names the {kind} {name!r}. "
+                    f"There is only: {', '.join(known) or 'none'}."
                 )
-    if wanted.current_context not in {entry.name for entry in wanted.contexts}:
-        known_contexts = ", ".join(entry.name for entry in wanted.contexts)
+    known_names = dict.fromkeys((*(entry.name for entry in wanted.contexts), *there["contexts"]))
+    if wanted.current_context not in known_names and not (wanted.merge and not wanted.current_context):
+        known_contexts = ", ".join(known_names)
         raise KubeconfigError(
             f"{where}: current_context {wanted.current_context!r} is not among the contexts: {known_contexts}."
         )
+    if sources.changing(wanted):
+        return None  # what is there now says nothing about what will be
     return _check_certificates(wanted, sources, clusters, users)
 
 
@@ -288,8 +313,8 @@ def _check_certificates(
             if wanted.verify:
                 ends.append(sources.check_client(user, where=place))
     for context in wanted.contexts if wanted.verify else ():
-        user, cluster = users[context.user], clusters[context.cluster]
-        if user.client_certificate and cluster.certificate_authority:
+        user, cluster = users.get(context.user), clusters.get(context.cluster)
+        if user and cluster and user.client_certificate and cluster.certificate_authority:
             sources.check_chain(user, cluster, where=f"{where}: user {user.name}")
     return min(ends) if ends else None
 
@@ -496,6 +521,69 @@ def _normal(value: dict[str, t.Any]) -> dict[str, t.Any]:
     return result
 
 
+def load(content: bytes, *, path: str) -> dict[str, t.Any]:
+    """Somebody's kubeconfig whose entries are going to be kept."""
+    if yaml is None:
+        raise KubeconfigError(
+            f"{path}: merge needs PyYAML on this host to read what is there. Install it (python3-yaml), "
+            "or leave merge out to own the whole file."
+        )
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Dates stay the text that they are for kubectl."""
+
+    Loader.yaml_implicit_resolvers = {
+        first: [entry for entry in resolvers if entry[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    advice = "Repair it or move it away; it is not merged with, and was not changed."
+    try:
+        value = yaml.load(content, Loader=Loader) if content.strip() else {}
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, UnicodeError) as error:
+        raise KubeconfigError(f"{path} is no YAML that can be read. {advice}") from error
+    value = {} if value is None else value
+    if not isinstance(value, dict) or value.get("kind", "Config") != "Config":
+        raise KubeconfigError(f"{path} is no kubeconfig. {advice}")
+    for name in _LISTS:
+        entries = value.get(name)
+        if entries is not None and not (
+            isinstance(entries, list) and all(isinstance(entry, dict) and "name" in entry for entry in entries)
+        ):
+            raise KubeconfigError(f"{path}: {name} is no list of entries with names. {advice}")
+    return value
+
+
+def merged(kept: dict[str, t.Any], ours: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What is there, with the entries of ours in place of those of the same name."""
+    result = {"apiVersion": "v1", "kind": "Config", "preferences": {}, **kept}
+    for name in _LISTS:
+        fresh = {entry["name"]: entry for entry in ours[name]}
+        result[name] = [fresh.pop(str(entry["name"]), entry) for entry in kept.get(name) or []]
+        result[name] += fresh.values()
+    if ours["current-context"]:
+        result["current-context"] = ours["current-context"]
+    elif not kept.get("current-context"):
+        result["current-context"] = ours["contexts"][0]["name"] if ours["contexts"] else ""
+    return result
+
+
+def render_foreign(value: dict[str, t.Any]) -> str:
+    """For values of kinds that this module does not write itself."""
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        """Quotes what kubectl's reader would take for something else than text, such as y."""
+
+        def ignore_aliases(self, data: t.Any) -> bool:
+            return True
+
+    def represent(dumper: t.Any, text: str) -> t.Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if scalar(text)[0] == '"' else None)
+
+    Dumper.add_representer(str, represent)
+    result: str = yaml.dump(value, Dumper=Dumper, allow_unicode=True, default_flow_style=False, width=1 << 20)
+    return result
+
+
 def _named(value: dict[str, t.Any], name: str, field: str) -> dict[str, t.Any]:
     entries = value.get(name)
     named: dict[str, t.Any] = {}
@@ -611,8 +699,10 @@ def examine(wanted: Wanted, sources: Sources, *, check_mode: bool) -> Finding:
     if not os.path.isdir(folder) and not check_mode:
         raise KubeconfigError(f"{wanted.path}: directory {folder} does not exist. Make it first.")
     finding.status = "created" if content is None else "updated"
+    kept = load(content, path=wanted.path) if wanted.merge and content is not None else None
+    finding.current_context = wanted.current_context
     try:
-        finding.not_after = check(wanted, sources)
+        finding.not_after = check(wanted, sources, kept)
         target = document(wanted, sources)
     except Missing as error:
         if not check_mode:
@@ -620,8 +710,16 @@ def examine(wanted: Wanted, sources: Sources, *, check_mode: bool) -> Finding:
         # An earlier task that check mode did not carry out would have made it.
         finding.reasons = [f"it is made from files that are not there yet: {error}"]
         return finding
-    finding.content = render(target).encode("utf-8")
-    found = None if content is None else parse(content)
+    if wanted.merge:
+        target = merged(kept or {}, target)
+        finding.current_context = str(target["current-context"])
+    changing = sources.changing(wanted)
+    if changing and wanted.embed_certs:
+        finding.reasons = [f"it embeds {path}, which an earlier task changes" for path in changing]
+        finding.after = "".join(f"{reason}\n" for reason in finding.reasons)
+        return finding
+    finding.content = (render(target) if kept is None else render_foreign(target)).encode("utf-8")
+    found = kept if kept is not None or content is None else parse(content)
     if content is None:
         finding.reasons = ["it does not exist yet"]
     elif content == finding.content or (found is not None and _normal(found) == _normal(target)):

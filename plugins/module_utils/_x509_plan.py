@@ -128,6 +128,8 @@ class Work:
     reasons: list[str] = dataclasses.field(default_factory=list)
     attribute_reasons: list[str] = dataclasses.field(default_factory=list)
     recovered: bool = False
+    # Names of its files that a killed run had committed and this one puts in their place.
+    recovered_files: tuple[str, ...] = ()
     new_key: bool = False
     # Known once it is decided that the certificate is made, and for the key and certificate once they are.
     not_before: t.Any = None
@@ -582,7 +584,8 @@ class Plan:
     def _add_attributes(self, work: Work) -> None:
         names = _file_names(work.order.name)
         pending = set(self.directory.pending())
-        work.recovered = bool(pending.intersection(names))
+        work.recovered_files = tuple(name for name in names if name in pending)
+        work.recovered = bool(work.recovered_files)
         if work.makes or not self.directory.exists():
             return
         for name, attributes in zip(names, self._attributes()):
@@ -709,6 +712,19 @@ class Plan:
             )
         return result
 
+    def changed_files(self) -> list[str]:
+        """Paths whose content is or would be another one. Owner and mode do not count: a copy has its own."""
+        paths = []
+        for work in self.works:
+            certificate_name, key_name, csr_name = _file_names(work.order.name)
+            names = set(work.recovered_files)
+            if work.makes:
+                names.update((certificate_name, csr_name))
+                if work.new_key:
+                    names.add(key_name)
+            paths += [self.path(name) for name in (certificate_name, key_name, csr_name) if name in names]
+        return paths
+
     def diffs(self) -> list[dict[str, str]]:
         """Certificates as text. Keys appear as the hash of their public half at most."""
         diffs = []
@@ -766,7 +782,8 @@ def run(settings: Settings, orders: t.Sequence[Order], *, write: bool) -> tuple[
         interrupted = set(directory.recover()) if os.access(settings.directory, os.W_OK) else set(directory.pending())
         works = plan.decide()
         for work in works:
-            work.recovered = work.recovered or bool(interrupted.intersection(_file_names(work.order.name)))
+            work.recovered_files = tuple(name for name in _file_names(work.order.name) if name in interrupted)
+            work.recovered = bool(work.recovered_files)
         if any(work.makes for work in works) and not os.access(settings.directory, os.W_OK | os.X_OK):
             raise PkiError(f"directory {settings.directory} is not writable by this user. Nothing was changed.")
         plan.carry_out()

@@ -669,7 +669,7 @@ def _usages(fields: _Fields, is_default: bool, notes: Notes) -> tuple[frozenset[
         raise PkiError(f"{fields.where}.usages has no usage that cfssl knows: {', '.join(usages)}.")
     if not usages and not is_default and not any(fields.values.get(name) for name in _UNSUPPORTED_FIELDS):
         raise PkiError(f"{fields.where}.usages is missing: for example ['signing', 'key encipherment', 'server auth'].")
-    return frozenset(bits), tuple(dict.fromkeys(extended))
+    return frozenset(bits), tuple(extended)
 
 
 def _time(fields: _Fields, name: str) -> dt.datetime | None:

@@ -61,6 +61,15 @@ options:
           - Content that holds a private key is treated so even without this.
         type: bool
         default: false
+  changed_files:
+    description:
+      - Files on the control node that an earlier task of this run changes, for example RV(ignore:changed_files) of
+        M(hardway.kubernetes.x509_cfssl_compat).
+      - In check mode they are still the old ones. A path whose O(files[].src) is among them counts as changed then.
+        Without check mode the option has no effect.
+    type: list
+    elements: path
+    default: []
   contents:
     description: Set by the action plugin. Content by path, base64.
     type: dict
@@ -130,6 +139,8 @@ def main() -> None:
                 "mutually_exclusive": [("template", "src", "content")],
                 "required_if": [("state", "link", ("target",))],
             },
+            # Used up by the action plugin.
+            "changed_files": {"type": "list", "elements": "path", "default": []},
             "contents": {"type": "dict", "default": {}},
             "secret_contents": {"type": "dict", "default": {}, "no_log": True},
         },

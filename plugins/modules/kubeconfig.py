@@ -17,8 +17,8 @@ description:
   - What is written is checked before. Key and client certificate belong together, the certificate is valid now, may be
     used by clients and was signed by the cluster's authority, and the server is an https URL. Nothing is written
     unless all files of the call pass.
-  - The module owns the whole file. Entries that are not asked for go away. A file that differs only in order or layout,
-    for example because kubectl has written it again, is left alone.
+  - The module owns the whole file, and entries that are not asked for go away, unless O(merge=true).
+  - A file that differs only in order or layout, for example because kubectl has written it again, is left alone.
 notes:
   - Without PyYAML the module works as well, but writes a file again that differs in layout only, and does not show what
     was in it.
@@ -35,8 +35,8 @@ options:
     description:
       - Several files in one call, instead of O(path).
       - What an entry leaves out of O(cluster_name), O(server), O(certificate_authority), O(tls_server_name),
-        O(proxy_url), O(context), O(namespace), O(embed_certs), O(verify), O(mode), O(owner) and O(group) is taken from
-        the options of the call.
+        O(proxy_url), O(context), O(namespace), O(embed_certs), O(merge), O(verify), O(mode), O(owner) and O(group) is
+        taken from the options of the call.
     type: list
     elements: dict
     suboptions:
@@ -183,6 +183,9 @@ options:
       embed_certs:
         description: As O(embed_certs).
         type: bool
+      merge:
+        description: As O(merge).
+        type: bool
       verify:
         description: As O(verify).
         type: bool
@@ -264,10 +267,27 @@ options:
       - Otherwise the file has their paths. Relative ones are written relative to the file, as kubectl reads them.
     type: bool
     default: true
+  merge:
+    description:
+      - Changes only the entries that are named, and keeps everything else that is in the file, except comments.
+      - A named entry is replaced as a whole. A context may name clusters and users that are in the file already.
+      - The context in use is changed only when O(current_context) is given, or when the file has none.
+      - A file that cannot be read as a kubeconfig is an error. Needs PyYAML when there is a file.
+    type: bool
+    default: false
   verify:
     description: Whether certificates and keys are checked before they are written.
     type: bool
     default: true
+  changed_files:
+    description:
+      - Certificates and keys that an earlier task of this run changes, as RV(ignore:changed_files) of
+        M(hardway.kubernetes.x509_cfssl_compat) has them.
+      - In check mode the old files are still there. A kubeconfig that embeds one of these counts as changed then, and
+        the old content is not checked. Without check mode the option has no effect.
+    type: list
+    elements: path
+    default: []
   backup:
     description: Whether a copy with a time stamp is kept of a file that is replaced. It holds the old keys.
     type: bool
@@ -317,6 +337,20 @@ EXAMPLES = r"""
     server: https://172.31.23.61:6443
     certificate_authority: /srv/kthw/ca.pem
     user: admin
+    client_certificate: /srv/kthw/admin.pem
+    client_key: /srv/kthw/admin-key.pem
+    context: kubernetes-the-hard-way
+    owner: cloud_user
+    group: cloud_user
+
+- name: Add the cluster to what an administrator has already
+  hardway.kubernetes.kubeconfig:
+    path: /home/cloud_user/.kube/config
+    merge: true
+    backup: true
+    server: https://172.31.23.61:6443
+    certificate_authority: /srv/kthw/ca.pem
+    user: kthw-admin
     client_certificate: /srv/kthw/admin.pem
     client_key: /srv/kthw/admin-key.pem
     context: kubernetes-the-hard-way
@@ -381,6 +415,12 @@ results:
       description: The copy of the file that was replaced.
       returned: when O(backup=true) and the file was replaced
       type: str
+changed_files:
+  description: Files whose content was changed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/kthw/admin.kubeconfig]
 """
 
 import datetime as dt
@@ -450,6 +490,7 @@ SHARED_SPEC: dict[str, t.Any] = {
     "context": {"type": "str"},
     "namespace": {"type": "str"},
     "embed_certs": {"type": "bool"},
+    "merge": {"type": "bool"},
     "verify": {"type": "bool"},
     "mode": {"type": "str"},
     "owner": {"type": "str"},
@@ -459,6 +500,7 @@ DEFAULTS: dict[str, t.Any] = {
     "cluster_name": "kubernetes-the-hard-way",
     "context": "default",
     "embed_certs": True,
+    "merge": False,
     "verify": True,
     "mode": "0600",
 }
@@ -471,6 +513,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     },
     **FILE_SPEC,
     **{name: {**spec, "default": DEFAULTS[name]} if name in DEFAULTS else spec for name, spec in SHARED_SPEC.items()},
+    "changed_files": {"type": "list", "elements": "path", "default": []},
     "backup": {"type": "bool", "default": False},
 }
 
@@ -512,9 +555,10 @@ def _wanted(entry: dict[str, t.Any], sources: kubeconfig.Sources) -> kubeconfig.
         clusters=tuple(clusters),
         users=tuple(users),
         contexts=tuple(contexts),
-        current_context=entry["current_context"] or (contexts[0].name if contexts else ""),
+        current_context=entry["current_context"] or (contexts[0].name if contexts and not entry["merge"] else ""),
         embed_certs=entry["embed_certs"],
         verify=entry["verify"],
+        merge=entry["merge"],
         attributes=Attributes.parse(owner=entry["owner"], group=entry["group"], mode=entry["mode"]),
     )
 
@@ -536,7 +580,7 @@ def _result(finding: kubeconfig.Finding, now: dt.datetime) -> dict[str, t.Any]:
         "changed": finding.changed,
         "status": finding.status,
         "reasons": [reason[:1].upper() + reason[1:] for reason in reasons],
-        "current_context": finding.wanted.current_context,
+        "current_context": finding.current_context,
         "not_after": iso_time(finding.not_after) if finding.not_after else None,
         "days_left": (finding.not_after - now) // dt.timedelta(days=1) if finding.not_after else None,
     }
@@ -563,7 +607,8 @@ def main() -> None:
     if CRYPTOGRAPHY_ERROR is not None:
         module.fail_json(msg=missing_required_lib("cryptography >= 42.0.0"), exception=str(CRYPTOGRAPHY_ERROR))
     now = dt.datetime.now(dt.timezone.utc)
-    sources = kubeconfig.Sources(module.params["directory"], now=now)
+    changing = module.params["changed_files"] if module.check_mode else ()
+    sources = kubeconfig.Sources(module.params["directory"], now=now, changing=changing)
     try:
         files = [_wanted(entry, sources) for entry in _entries(module.params)]
         paths = [os.path.realpath(wanted.path) for wanted in files]
@@ -577,7 +622,11 @@ def main() -> None:
                 _write(module, finding, result)
     except (kubeconfig.KubeconfigError, FileProblem) as error:
         module.fail_json(msg=str(error))
-    outcome: dict[str, t.Any] = {"changed": any(finding.changed for finding in findings), "results": results}
+    outcome: dict[str, t.Any] = {
+        "changed": any(finding.changed for finding in findings),
+        "results": results,
+        "changed_files": [finding.wanted.path for finding in findings if finding.writes],
+    }
     if module._diff:
         outcome["diff"] = [
             {

@@ -345,6 +345,16 @@ results:
     fingerprint_sha256:
       description: The SHA-256 of the certificate. Null for one that check mode would make.
       type: str
+changed_files:
+  description:
+    - Paths of certificates, keys and requests whose content was changed, or would be in check mode.
+    - A file that is only given another owner or mode is not among them.
+    - Tasks that copy from the directory can be told about it, so that check mode predicts them as well. See
+      O(hardway.kubernetes.kubeconfig#module:changed_files) and O(hardway.kubernetes.host_files#module:changed_files).
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/kthw/wrk01.pem, /srv/kthw/wrk01.csr]
 summary:
   description: How many of RV(results) have each status.
   returned: success
@@ -457,6 +467,7 @@ def main() -> None:
     outcome: dict[str, t.Any] = {
         "changed": changed and not inspect_only,
         "results": results,
+        "changed_files": plan.changed_files(),
         "summary": {status: sum(entry["status"] == status for entry in results) for status in STATUSES},
     }
     if module._diff:

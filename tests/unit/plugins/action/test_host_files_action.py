@@ -33,9 +33,11 @@ def _builtin_lookups(monkeypatch):
 def run(tmp_path):
     """Run the plugin in a role that is this directory; return what the module would get."""
 
-    def run(*files, check=False, **variables):
+    def run(*files, check=False, changed_files=None, **variables):
         task = Task()
         task.args = {"files": [dict(entry) for entry in files]}
+        if changed_files is not None:
+            task.args["changed_files"] = changed_files
         task.check_mode = check
         loader = DataLoader()
         loader.set_basedir(str(tmp_path))
@@ -131,6 +133,24 @@ def test_check_mode_expects_what_an_earlier_task_makes(run, tmp_path):
     missing = tmp_path / "pki" / "ca.pem"
     sent = run({"path": "/etc/ca.pem", "src": str(missing)}, check=True)
     assert decoded(sent["contents"]) == {"/etc/ca.pem": f"{missing} does not exist yet\n"}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_an_earlier_task_changes_differs_in_check_mode_alone(run, tmp_path, check):
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "link").symlink_to("pki")
+    for name, content in (("a-key.pem", KEY), ("b.pem", "certificate\n")):
+        (tmp_path / "pki" / name).write_text(content)
+    sent = run(
+        {"path": "/etc/a-key.pem", "src": str(tmp_path / "link" / ".." / "pki" / "a-key.pem"), "secret": True},
+        {"path": "/etc/b.pem", "src": str(tmp_path / "pki" / "b.pem")},
+        check=check,
+        changed_files=[str(tmp_path / "link" / "a-key.pem")],
+    )
+    wanted = decoded(sent["secret_contents"])["/etc/a-key.pem"]
+    assert wanted.endswith("is changed by an earlier task\n") if check else wanted == KEY
+    assert decoded(sent["contents"]) == {"/etc/b.pem": "certificate\n"}
+    assert "changed_files" not in sent
 
 
 def test_check_mode_does_not_forgive_a_template(run):

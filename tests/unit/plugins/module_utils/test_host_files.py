@@ -280,3 +280,9 @@ def test_a_directory_is_never_removed(tmp_path):
     with pytest.raises(FileError, match=r"/data: is a directory, and directories are not removed; look at it"):
         converge(path, state="absent")
     assert path.is_dir()
+
+
+def test_a_key_that_is_there_is_in_no_diff_even_when_nobody_says_it_is_secret(tmp_path):
+    path = tmp_path / "key"
+    path.write_text("-----BEGIN PRIVATE KEY-----\nold-secret-bytes\n")
+    assert "secret-bytes" not in repr(converge(path, "something else", check=True))

@@ -362,3 +362,107 @@ def test_a_chain_in_the_client_certificate_leads_to_the_authority(write, pki, ru
     with (pki / "chain" / "leaf.pem").open("ab") as stream:
         stream.write((pki / "chain" / "middle.pem").read_bytes())
     assert not write(**params).failed
+
+
+def test_check_mode_knows_what_an_earlier_task_changes(write, pki):
+    write(**entry())
+    # What is there now may be unusable: an earlier task of a real run repairs it.
+    (pki / "admin.pem").write_text("not a certificate\n")
+    (pki / "link").symlink_to(pki)
+    predicted = write(**entry(), changed_files=[str(pki / "link" / "admin.pem")], check=True, diff=True)
+    assert predicted.data["changed_files"] == [str(pki / "admin.kubeconfig")]
+    assert predicted.data["results"][0]["status"] == "updated"
+    assert predicted.data["results"][0]["reasons"] == [f"It embeds {pki / 'admin.pem'}, which an earlier task changes"]
+    assert "PRIVATE" not in predicted.output
+    # Only what the file is made from counts, and only in check mode.
+    assert write(**entry(), changed_files=[str(pki / "ca.pem")], verify=False).data["changed"] is True  # admin.pem
+    assert write(**entry(), changed_files=[str(pki / "other.pem")], verify=False, check=True).data["changed"] is False
+    refused = write(**entry(), changed_files=[str(pki / "admin.pem")])
+    assert refused.failed
+    assert "no PEM certificate" in refused.message
+
+
+def test_paths_of_changed_files_stay_the_same(write, pki):
+    write(**entry(embed_certs=False))
+    changing = [str(pki / name) for name in ("ca.pem", "admin.pem", "admin-key.pem")]
+    assert write(**entry(embed_certs=False), changed_files=changing, check=True).data["changed"] is False
+
+
+FOREIGN = """\
+# mine
+apiVersion: v1
+kind: Config
+clusters:
+- name: blue
+  cluster: {server: "https://blue:6443", insecure-skip-tls-verify: true, extensions: [{name: a, extension: {n: 1}}]}
+- name: kubernetes-the-hard-way
+  cluster: {server: "https://old:6443"}
+users:
+- name: me
+  user: {auth-provider: {name: oidc, config: {expiry: 2026-01-01T00:00:00Z, id-token: s3cr3t-of-oidc, "n": "007"}}}
+contexts:
+- name: blue
+  context: {cluster: blue, user: me}
+current-context: blue
+preferences: {colors: true}
+"""
+
+
+def test_merge_changes_the_named_entries_alone(write, pki):
+    path = pki / "config"
+    path.write_text(FOREIGN)
+    params = {**entry(path="config"), "merge": True}
+    predicted = write(**params, check=True, diff=True)
+    assert path.read_text() == FOREIGN
+    outcome = write(**params, diff=True)
+    assert not outcome.failed, outcome.message
+    assert predicted.data["results"] == [{**outcome.data["results"][0]}]
+    assert "s3cr3t" not in outcome.output
+    before, after = (yaml.load(text, Loader=yaml.BaseLoader) for text in (FOREIGN, path.read_text()))
+    assert after["clusters"][0] == before["clusters"][0]
+    assert after["clusters"][1]["cluster"]["server"] == "https://127.0.0.1:6443"
+    assert after["users"] == [before["users"][0], after["users"][1]]
+    assert [context["name"] for context in after["contexts"]] == ["blue", "default"]
+    assert after["preferences"] == before["preferences"]
+    assert after["current-context"] == "blue" == outcome.data["results"][0]["current_context"]
+    assert write(**params).data["changed"] is False
+    assert write(**params, current_context="default").data["results"][0]["current_context"] == "default"
+    assert write(**params).data["changed"] is False
+    # What is in the file can be named, and what is not cannot.
+    context = {"path": "config", "merge": True, "contexts": [{"name": "n", "cluster": "blue", "user": "admin"}]}
+    assert write(**context).data["changed"] is True
+    context["contexts"][0]["user"] = "nobody"
+    assert "names the user 'nobody'. There is only: me, admin." in write(**context).message
+
+
+def test_kubectl_reads_what_was_merged(write, pki):
+    (pki / "config").write_text(FOREIGN)
+    write(**{**entry(path="config"), "merge": True, "current_context": "default"})
+    shown = subprocess.run(
+        ["kubectl", "config", "view", "--raw", "-o", "json", "--kubeconfig=config"], check=True, capture_output=True,
+        cwd=pki,
+    )  # fmt: skip
+    data = json.loads(shown.stdout)
+    assert data["current-context"] == "default"
+    assert {user["name"] for user in data["users"]} == {"me", "admin"}
+    me = next(user for user in data["users"] if user["name"] == "me")
+    assert me["user"]["auth-provider"]["config"] == {
+        "expiry": "2026-01-01T00:00:00Z", "id-token": "s3cr3t-of-oidc", "n": "007",
+    }  # fmt: skip
+
+
+def test_merge_without_a_file_makes_one(write, pki):
+    assert write(**entry(), merge=True).data["results"][0]["status"] == "created"
+    assert yaml.safe_load((pki / "admin.kubeconfig").read_text())["current-context"] == "default"
+    assert write(**entry()).data["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "- a\n", "kind: Pod\n", "clusters: 5\n", "users: [x]\n", "\x00", "a: !!python/x y"]
+)
+def test_merge_never_overwrites_what_it_cannot_read(write, pki, content):
+    (pki / "config").write_text(content)
+    outcome = write(**{**entry(path="config"), "merge": True})
+    assert outcome.failed
+    assert "was not changed" in outcome.message
+    assert (pki / "config").read_text() == content

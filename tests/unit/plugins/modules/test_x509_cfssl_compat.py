@@ -772,3 +772,20 @@ def test_killed_anywhere_the_next_run_finds_whole_pairs(issue, made, pki, surviv
         key = serialization.load_pem_private_key((pki / f"{name}-key.pem").read_bytes(), None)
         assert certificate.public_key() == key.public_key()
     assert issue(**plan()).data["changed"] is False
+
+
+# --- what copies have to know ----------------------------------------------------------------------
+
+
+def test_changed_files_are_the_same_in_check_mode(issue, made, pki):
+    assert sorted(pathlib.Path(path).name for path in made.data["changed_files"]) == sorted(os.listdir(pki))
+    (pki / "admin.pem").chmod(0o600)  # a copy is not concerned
+    changed = plan()
+    changed["certificates"][0]["hosts"].append("10.240.0.99")
+    predicted = issue(check=True, **changed).data["changed_files"]
+    assert predicted == [str(pki / "wrk01.pem"), str(pki / "wrk01.csr")]
+    before = {path.name: path.read_bytes() for path in pki.iterdir()}
+    assert issue(**changed).data["changed_files"] == predicted
+    after = {path.name: path.read_bytes() for path in pki.iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"wrk01.pem", "wrk01.csr"}
+    assert issue(check=True, **changed).data["changed_files"] == []
