@@ -16,7 +16,8 @@ INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-integration test-etcd molecule test-lab test-unchanged test-package test-rebuild test bench bench-pki docs
+	lint oracles units test-integration test-etcd molecule test-lab test-faults test-properties test-scratch test-unchanged \
+	test-package test-rebuild test bench bench-pki docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -90,10 +91,21 @@ test-etcd: setup ## the etcd modules against real etcd processes on loopback
 	@python -m pytest -q tests/etcd
 
 molecule: engine ## every scenario under molecule/ (SCENARIO= for one)
-	@for scenario in $(or $(SCENARIO),$(notdir $(patsubst %/,%,$(wildcard molecule/*/)))); do molecule test --scenario-name $$scenario; done
+	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do molecule test --scenario-name $$scenario; done
 
 test-lab: setup ## tests of the running lab from outside
 	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
+
+test-faults: setup ## what a client of the running lab sees while a part fails, and how etcd comes back
+	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
+
+test-properties: setup ## check runs foretell what real runs do, and runs touch nothing, on the running lab
+	@python -m pytest -q tests/lab/properties --ansible-inventory=$(INVENTORY)
+
+test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (remakes the lab)
+	@$(MAKE) --no-print-directory lab-down
+	@$(MAKE) --no-print-directory lab-hosts
+	@python -m pytest -q tests/lab/scratch --ansible-inventory=$(INVENTORY)
 
 test-unchanged: setup ## site.yml again, and each tag alone: nothing may change
 	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml
@@ -121,6 +133,7 @@ test: ## everything that proves it, on a lab made from nothing
 	@$(MAKE) --no-print-directory smoke
 	@$(MAKE) --no-print-directory test-lab
 	@$(MAKE) --no-print-directory test-rebuild
+	@$(MAKE) --no-print-directory test-faults
 	@$(MAKE) --no-print-directory lab-down
 
 bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)

@@ -40,7 +40,8 @@ _ASKED = """{{ {
   'address': node_address | default(ansible_host | default('')),
   'pki': cluster_pki_directory | default(inventory_dir ~ '/pki'),
   'service_cidr': cluster_service_cidr | default('10.32.0.0/24'),
-  'domain': cluster_domain | default('cluster.local')} | to_json }}"""
+  'domain': cluster_domain | default('cluster.local'),
+  'name': cluster_name | default('kubernetes-the-hard-way')} | to_json }}"""
 
 
 @functools.cache
@@ -140,7 +141,7 @@ def cluster(pytestconfig: pytest.Config, nodes: dict[str, Node]) -> Cluster:
     path = pytestconfig.option.ansible_inventory
     groups = {part: [nodes[name] for name in _names(path, part)] for part in PARTS.values()}
     known = _inventory(path)[groups["controllers"][0].name]
-    return Cluster(groups, pathlib.Path(known["pki"]).resolve(), known["service_cidr"], known["domain"])
+    return Cluster(groups, pathlib.Path(known["pki"]).resolve(), known["service_cidr"], known["domain"], known["name"])
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,7 @@ class Cluster:
     pki: pathlib.Path
     service_cidr: str
     domain: str
+    name: str
 
     @property
     def controllers(self) -> list[Node]:

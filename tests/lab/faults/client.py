@@ -80,6 +80,13 @@ class Load:
         """Wait until writes go on and every node is Ready, and note how long that took."""
         wait_until(self._well, seconds=seconds, what=f"{self.report.fault}: recovery")
         self.report.ready = time.monotonic() - self.began
+        # Without a write afterwards the gap that the fault made would have no end, and would not be seen.
+        acknowledged = self._lines("write", "ok")
+        wait_until(
+            lambda: self._lines("write", "ok") > acknowledged + 20,
+            seconds=30,
+            what=f"{self.report.fault}: writes go on",
+        )
 
     def _well(self) -> bool:
         shown = self.client.run("kubectl", "get", "nodes", "--request-timeout=3s", "--output=json")

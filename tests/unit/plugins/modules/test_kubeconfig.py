@@ -435,6 +435,7 @@ def test_merge_changes_the_named_entries_alone(write, pki):
     assert "names the user 'nobody'. There is only: me, admin." in write(**context).message
 
 
+@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 def test_kubectl_reads_what_was_merged(write, pki):
     (pki / "config").write_text(FOREIGN)
     write(**{**entry(path="config"), "merge": True, "current_context": "default"})
