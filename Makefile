@@ -13,11 +13,10 @@ CUSTOM := inventories/lab-custom
 SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE))
 # A lab of another size or release keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
-ROLE_TAGS := preflight ca etcd apiserver controller_manager scheduler healthz_nginx lb client worker addons
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-integration test-etcd molecule test-lab test-faults test-properties test-scratch test-unchanged \
-	test-package test-rebuild test bench bench-pki docs
+	lint oracles units test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
+	test-package test-rebuild test test-fast test-full bench bench-pki docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -99,18 +98,16 @@ test-lab: setup ## tests of the running lab from outside
 test-faults: setup ## what a client of the running lab sees while a part fails, and how etcd comes back
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
 
-test-properties: setup ## check runs foretell what real runs do, and runs touch nothing, on the running lab
-	@python -m pytest -q tests/lab/properties --ansible-inventory=$(INVENTORY)
+test-check-runs: setup ## check runs foretell what real runs do, one edit of the inventory after another
+	@python -m pytest -q tests/lab/properties/test_check_mode.py --ansible-inventory=$(INVENTORY)
 
 test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (remakes the lab)
 	@$(MAKE) --no-print-directory lab-down
 	@$(MAKE) --no-print-directory lab-hosts
 	@python -m pytest -q tests/lab/scratch --ansible-inventory=$(INVENTORY)
 
-test-unchanged: setup ## site.yml again, and each tag alone: nothing may change
-	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml
-	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml --check
-	@for tag in $(ROLE_TAGS); do tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml --tags $$tag; done
+test-unchanged: setup ## site.yml again, as a check run, and each tag alone: nothing may change, nothing is touched
+	@python -m pytest -q tests/lab/properties/test_idempotence.py --ansible-inventory=$(INVENTORY)
 
 test-package: setup ## the built archive, installed elsewhere, runs as hardway.kubernetes.site
 	@tests/packaged.sh -i $(CURDIR)/$(INVENTORY)
@@ -123,18 +120,14 @@ test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory smoke
 
-test: ## everything that proves it, on a lab made from nothing
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory units
-	@$(MAKE) --no-print-directory lab-down
-	@$(MAKE) --no-print-directory lab
-	@$(MAKE) --no-print-directory test-unchanged
-	@$(MAKE) --no-print-directory test-package
-	@$(MAKE) --no-print-directory smoke
-	@$(MAKE) --no-print-directory test-lab
-	@$(MAKE) --no-print-directory test-rebuild
-	@$(MAKE) --no-print-directory test-faults
-	@$(MAKE) --no-print-directory lab-down
+test-fast: setup ## what needs no hosts
+	@python tests/run.py fast
+
+test: setup ## what proves it, on a lab made from nothing, and a part of what takes longer (SEED= draws it)
+	@python tests/run.py test $(if $(SEED),--seed=$(SEED))
+
+test-full: setup ## everything that proves it
+	@python tests/run.py full
 
 bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)
 	@python tests/bench/bench.py --inventory $(INVENTORY)

@@ -20,6 +20,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCENARIO = ROOT / "molecule" / "etcd"
+STATE = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 BIN = pathlib.Path(sys.executable).parent
 CLUSTER = "kubernetes-the-hard-way"
 ETCDCTL = [
@@ -80,6 +81,8 @@ def environment() -> dict[str, str]:
     cache = os.environ.get("HARDWAY_MIRROR") or str(pathlib.Path.home() / ".cache/hardway.kubernetes/mirror")
     settings = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "HARDWAY_MIRROR": cache}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))}
+    # There the scenario's certificates and backups are.
+    kept["MOLECULE_EPHEMERAL_DIRECTORY"] = str(STATE)
     return {**kept, **settings, "PATH": f"{BIN}:{kept['PATH']}"}
 
 

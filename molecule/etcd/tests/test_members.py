@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import datetime
-import pathlib
 import time
 
 import pytest
-from conftest import CLUSTER, ROOT, Writer, converge, etcdctl, members, module, on, playbook
+from conftest import CLUSTER, STATE, Writer, converge, etcdctl, members, module, on, playbook
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 THREE = ["etcd01", "etcd02", "etcd03"]
 FIVE = [*THREE, "etcd04", "etcd05"]
-STATE = ROOT / ".lab" / "molecule-etcd"
 
 
 def lose_data(host: str) -> None:
@@ -144,7 +142,7 @@ def test_no_acknowledged_write_is_missing(writer):
 def test_backup_and_restore():
     etcdctl("etcd01", "put", "before", "kept")
     playbook("playbooks/etcd_backup.yml").ok()
-    (snapshot,) = sorted(pathlib.Path(STATE / "backup").glob("*.db"))[-1:]
+    (snapshot,) = sorted((STATE / "backup").glob("*.db"))[-1:]
     assert snapshot.stat().st_mode & 0o777 == 0o600
     etcdctl("etcd02", "put", "after", "gone")
     options = ["-e", f"etcd_snapshot={snapshot}"]
@@ -162,7 +160,7 @@ def test_backup_and_restore():
 
 
 def test_a_damaged_snapshot_is_refused(tmp_path):
-    (snapshot,) = sorted(pathlib.Path(STATE / "backup").glob("*.db"))[-1:]
+    (snapshot,) = sorted((STATE / "backup").glob("*.db"))[-1:]
     damaged = bytearray(snapshot.read_bytes())
     damaged[-40] ^= 0xFF
     (tmp_path / "damaged.db").write_bytes(damaged)
