@@ -9,6 +9,7 @@ import base64
 import grp
 import os
 import pwd
+import shutil
 import stat
 import tempfile
 import typing as t
@@ -90,9 +91,13 @@ class HostFiles:
         if before is None and os.path.lexists(path):
             raise FileError(f"{path}: is no link, and is not replaced by one; move it away")
         if not self._check:
-            temporary = tempfile.mktemp(dir=os.path.dirname(path), prefix=".hardway-")
-            os.symlink(target, temporary)
-            os.replace(temporary, path)
+            # A link cannot be put over a file: it is made in a directory of its own and renamed.
+            beside = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".hardway-")
+            try:
+                os.symlink(target, os.path.join(beside, "link"))
+                os.replace(os.path.join(beside, "link"), path)
+            finally:
+                shutil.rmtree(beside)
         return Outcome(path, ["link"], {"before": f"{before or ''}\n", "after": f"{target}\n"})
 
     def _directory(self, path: str, entry: t.Mapping[str, t.Any]) -> Outcome:

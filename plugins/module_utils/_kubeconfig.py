@@ -330,14 +330,14 @@ def _check_url(url: str, schemes: tuple[str, ...], where: str) -> None:
     shown = re.sub(r"//[^/@]*@", "//...@", url)
     try:
         parts = urllib.parse.urlsplit(url)
-        host, _port = parts.hostname, parts.port  # reading the port checks it
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise KubeconfigError(f"{where} is {shown!r}, which is no URL ({error}).") from error
     if parts.scheme not in schemes:
         raise KubeconfigError(
             f"{where} is {shown!r}: it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}."
         )
-    if not host or any(character.isspace() for character in url):
+    if not host or port == 0 or any(character.isspace() for character in url):
         raise KubeconfigError(f"{where} is {shown!r}: there is no host in it.")
 
 

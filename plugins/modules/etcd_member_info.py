@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: etcd_member_info
 short_description: Read the members of an etcd cluster and how they are
 version_added: 0.1.0
-author: hardway.kubernetes contributors
+author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Asks an etcd cluster through its own JSON gateway who its members are, and each member how it is. It needs
     nothing on the host but Python, and works with etcd 3.4, 3.5, 3.6 and 3.7.
@@ -50,7 +50,7 @@ cluster_id:
   type: str
   sample: f1d4b5c5b4e0a7d2
 leader:
-  description: The leader's RV(leader.id) and RV(leader.name); none while there is no leader.
+  description: The leader's C(id) and C(name); none while there is no leader.
   returned: when the cluster answers
   type: dict
   sample: {"id": "8e9e05c52164694d", "name": "ctl01"}

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: host_facts
 short_description: Read what the roles need to know about a host
 version_added: 0.1.0
-author: hardway.kubernetes contributors
+author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Reads operating system, resources, clock, packages, units and the settings of an existing
     cluster in one call. It takes the place of gathering all facts.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: host_files
 short_description: Converge a set of files, directories and links in one pass
 version_added: 0.1.0
-author: hardway.kubernetes contributors
+author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Brings every file, directory and link that one component needs into its wanted state, in one
     connection to the host. Templates and files are read on the control node.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: image_archives
 short_description: Import container image archives into containerd
 version_added: 0.1.0
-author: hardway.kubernetes contributors
+author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Verifies archives of C(docker save) or the OCI layout and imports them for the kubelet.
   - An archive whose images are there and whose checksum file is unchanged is not read again.

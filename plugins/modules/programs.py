@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: programs
 short_description: Install published programs, each verified before it is put in place
 version_added: 0.1.0
-author: hardway.kubernetes contributors
+author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Downloads programs, verifies the SHA-256 sum that their publisher gives, and installs them by
     rename. A wrong or missing sum stops before anything is replaced.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: smoke_check
 short_description: Ask a command or an address until it answers as expected, and say what was seen
 version_added: 0.1.0
-author: hardway.kubernetes contributors
+author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Runs a command, or asks an address over HTTP, until the answer matches a regular expression.
   - Prints one line with what it saw. A failure shows the last answer and names the chapter, that is

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: systemd_unit
 short_description: Keep a systemd unit enabled, running on its current files, and healthy
 version_added: 0.1.0
-author: hardway.kubernetes contributors
+author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Enables and starts a unit, restarts it when it runs on files that have changed since it started,
     and waits for its health endpoint.

@@ -213,14 +213,14 @@ EXAMPLES = r"""
             expiry: 8760h
     authorities:
       - name: ca
-        csr: &ca_csr
+        csr:
           CN: Kubernetes
           key: {algo: rsa, size: 2048}
           names: [{C: US, L: Portland, O: Kubernetes, OU: CA, ST: Oregon}]
       - name: front-proxy-ca
         csr:
-          <<: *ca_csr
           CN: front-proxy-ca
+          key: {algo: rsa, size: 2048}
     certificates:
       - name: admin
         ca: ca

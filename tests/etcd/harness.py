@@ -126,7 +126,7 @@ class Cluster:
 
     def node(self, name: str) -> Node:
         """Return a node that does not run yet."""
-        client, peer = (f"https://127.0.0.1:{free_port()}" for _ in range(2))
+        client, peer = (f"https://127.0.0.1:{free_port()}" for _number in range(2))
         self.nodes[name] = Node(name, client, peer, self.directory / f"{name}.etcd")
         return self.nodes[name]
 

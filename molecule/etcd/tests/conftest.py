@@ -106,7 +106,7 @@ def converge(*options: str, inventories: t.Sequence[str] = ("inventory",)) -> Ru
     return playbook("molecule/etcd/converge.yml", *options, inventories=inventories)
 
 
-def module(host: str, name: str, /, **options: t.Any) -> dict[str, t.Any]:
+def module(host: str, plugin: str, /, **options: t.Any) -> dict[str, t.Any]:
     """Run a module of the collection on a host and return its result."""
     options = {
         "endpoints": ["https://127.0.0.1:2379"],
@@ -120,7 +120,7 @@ def module(host: str, name: str, /, **options: t.Any) -> dict[str, t.Any]:
             BIN / "ansible",
             f"--inventory={SCENARIO / 'inventory'}",
             host,
-            f"--module-name=hardway.kubernetes.{name}",
+            f"--module-name=hardway.kubernetes.{plugin}",
             f"--args={json.dumps(options)}",
         ],
         cwd=ROOT,

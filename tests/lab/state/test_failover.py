@@ -35,7 +35,7 @@ def _stopped(node: Node, *units: str) -> t.Iterator[None]:
 def _holder(cluster: Cluster, lease: str) -> str:
     """Host name of the one that holds a lease now."""
     identity = cluster.get("lease", lease, "--namespace=kube-system")["spec"]["holderIdentity"]
-    return str(identity).split("_")[0]
+    return str(identity).partition("_")[0]
 
 
 def test_other_controllers_take_the_leases(cluster: Cluster) -> None:

@@ -35,7 +35,7 @@ def systemd(monkeypatch):
         def absent(self):
             self.properties.update(LoadState="not-found", ActiveState="inactive", UnitFileState="")
 
-        def run(self, _module, command, **_options):
+        def run(self, command, **_options):
             if command[0] == "nginx":
                 self.log.append("test")
                 return self.test_code, "", "unknown directive\n"
@@ -54,7 +54,7 @@ def systemd(monkeypatch):
             return 0, "", ""
 
     fake = Systemd()
-    monkeypatch.setattr(AnsibleModule, "run_command", lambda module, command, **kw: fake.run(module, command, **kw))
+    monkeypatch.setattr(AnsibleModule, "run_command", fake.run)
     return fake
 
 
