@@ -77,8 +77,9 @@ lint: setup ## ansible-lint, yamllint and ruff
 	@ruff format --check .
 	@ansible-lint --offline
 
-oracles: setup ## the cfssl that certificates are compared with, built into the cache
+oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
 	@python tests/cfssl/build.py
+	@python lab/mirror/mirror.py fill --programs kubectl --images none --directory $(HARDWAY_MIRROR)
 
 units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
