@@ -51,6 +51,7 @@ class FilterModule:
             "image_name": _catalogue.image_name,
             "kubeconfig_plan": _plan.kubeconfig_plan,
             "pod_cidrs": _plan.pod_cidrs,
+            "pod_routes": _plan.pod_routes,
             "program_plan": _catalogue.program_plan,
             "release_versions": _catalogue.release_versions,
             "service_address": _plan.service_address,

@@ -17,6 +17,7 @@ __all__ = (
     "kubeconfig_plan",
     "node_address",
     "pod_cidrs",
+    "pod_routes",
     "service_address",
     "topology",
     "unready_nodes",
@@ -199,6 +200,37 @@ def kubeconfig_plan(
 def pod_cidrs(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
     """Return each node's pod network, by node name, from the API's Node objects."""
     return {node["metadata"]["name"]: node["spec"]["podCIDR"] for node in nodes if node.get("spec", {}).get("podCIDR")}
+
+
+def pod_routes(
+    nodes: t.Iterable[t.Mapping[str, t.Any]],
+    plan: t.Mapping[str, t.Any],
+    *,
+    host: str,
+    pod_network: str,
+    pod_cidr: str,
+) -> list[str]:
+    """Return the routes to pods on other hosts that a host needs, as ``ip route`` writes them.
+
+    :param nodes: Node objects of the API.
+    :param plan: result of :func:`topology`.
+    :param host: who needs the routes.
+    :param pod_network: ``weave`` gives addresses to nodes in its own way, so that any of the plan's workers
+        is a way to every pod. For all others a node has the pods of its ``podCIDR``.
+    :param pod_cidr: network of all pods.
+    """
+    addresses = plan["addresses"]
+    if pod_network == "weave":
+        gateways = [addresses[worker] for worker in plan["workers"] if worker != host]
+        if len(gateways) < 2:
+            return [f"{pod_cidr} via {gateway}" for gateway in gateways]
+        return [" ".join([pod_cidr, *(f"nexthop via {gateway}" for gateway in gateways)])]
+    # A node that left the inventory may still be known to the API.
+    return [
+        f"{cidr} via {addresses[node]}"
+        for node, cidr in sorted(pod_cidrs(nodes).items())
+        if node != host and node in addresses
+    ]
 
 
 def unready_nodes(

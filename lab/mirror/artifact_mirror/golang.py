@@ -186,8 +186,10 @@ def pinned_go_mod(recipe: Recipe, version: str, upstream: str) -> str:
     lines = ["module hardway.kubernetes/mirror", "", f"go {go_directive.group(1)}", "", "require ("]
     lines += [f"\t{module} v{version}" for module in recipe.modules]
     lines += [")"]
+    replaced = dict(recipe.replaced)
     if recipe.staging:
         staged = re.findall(r"^\s*(?:replace )?(\S+) => \./staging/", upstream, re.MULTILINE)
-        published = recipe.staging(version)
-        lines += ["", "replace (", *(f"\t{module} => {module} {published}" for module in sorted(staged)), ")"]
+        replaced |= dict.fromkeys(staged, recipe.staging(version))
+    if replaced:
+        lines += ["", "replace (", *(f"\t{name} => {name} {other}" for name, other in sorted(replaced.items())), ")"]
     return "\n".join(lines) + "\n"

@@ -8,8 +8,8 @@ the same features as the published one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Recipe:
     # For a component that replaces modules by directories of its own repository ("staging"): the
     # published version that stands for those directories.
     staging: Callable[[str], str] | None = None
+    # Modules at other versions than the component asks for, because those cannot be had.
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def programs(self) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -69,6 +71,7 @@ _CNI_PLUGINS = {
     "ipam": "dhcp host-local static",
     "meta": "bandwidth firewall portmap sbr tuning vrf",
 }
+_FLANNEL = "github.com/flannel-io/flannel"
 
 # By the component's key in the release catalogue.
 RECIPES: dict[str, Recipe] = {
@@ -141,5 +144,20 @@ RECIPES: dict[str, Recipe] = {
     "coredns": Recipe(
         modules=("github.com/coredns/coredns",),
         steps=(Step({"coredns": "github.com/coredns/coredns"}, tags=("grpcnotrace",)),),
+    ),
+    "flannel": Recipe(
+        modules=(_FLANNEL,),
+        steps=(Step({"flanneld": _FLANNEL}, tags=("netgo", "osusergo")),),
+        ldflags=lambda version: [
+            f"-X {_FLANNEL}/pkg/version.Version=v{version}",
+            "-linkmode external",
+            "-extldflags -static",
+        ],
+        # Its UDP backend is C.
+        cgo=True,
+        replaced={
+            f"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/{part}": "v1.0.1000"
+            for part in ("common", "vpc")
+        },
     ),
 }

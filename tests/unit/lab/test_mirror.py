@@ -139,7 +139,7 @@ def test_unknown_architecture_and_image_name_the_known_ones(capsys: pytest.Captu
     assert main.main(["list", "--arch", "amd64", "--images", "pauze", "--directory", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert "pauze" in said
-    assert "known names: pause, coredns, busybox, nginx" in said
+    assert "known names: pause, coredns, flannel, busybox, nginx" in said
     assert main.main(["list", "--arch", "amd64", "--programs", "kubectel", "--directory", str(tmp_path)]) == 1
     assert "unknown name kubectel; known names: kube-apiserver" in capsys.readouterr().err
 

@@ -148,7 +148,7 @@ def test_every_image_of_every_release_is_buildable() -> None:
     catalogue = Catalogue.load()
     for release in catalogue.releases:
         names = [image.name for image in catalogue.images(release, "amd64")]
-        assert names == ["pause", "coredns", "busybox", "nginx"]
+        assert names == ["pause", "coredns", "flannel", "busybox", "nginx"]
 
 
 def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
