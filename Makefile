@@ -15,7 +15,8 @@ SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(SETTINGS))
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-integration test-etcd molecule test-lab test-network test-networks test-faults test-check-runs test-scratch test-unchanged \
+	lint oracles units fuzz test-integration test-etcd molecule test-lab test-network test-networks test-faults test-check-runs \
+	test-scratch test-unchanged \
 	test-package test-rebuild test test-fast test-full bench bench-pki docs
 
 help: ## list the targets
@@ -77,11 +78,15 @@ lint: setup ## ansible-lint, yamllint and ruff
 	@ruff format --check .
 	@ansible-lint --offline
 
-oracles: setup ## the cfssl that certificates are compared with, built into the cache
+oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
 	@python tests/cfssl/build.py
+	@python lab/mirror/mirror.py fill --programs kubectl --images none --directory $(HARDWAY_MIRROR)
 
 units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
+
+fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
+	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
 
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
@@ -135,8 +140,9 @@ test: setup ## what proves it, on a lab made from nothing, and a part of what ta
 test-full: setup ## everything that proves it
 	@python tests/run.py full
 
-bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)
+bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
+	@$(MAKE) --no-print-directory bench-pki
 
-bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto
+bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto, and how that grows
 	@python tests/bench/pki.py

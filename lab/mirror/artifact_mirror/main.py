@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
 from . import layout, shell
-from .catalogue import LAB_IMAGES_FILE, Catalogue, Image
+from .catalogue import LAB_IMAGES_FILE, Catalogue, Image, Program
 from .errors import MirrorError
 from .fill import Filler, image_place, program_place
 from .golang import Go, pin
@@ -22,6 +23,8 @@ from .images import DebianFiles, ImageBuilder
 from .progress import Progress, size
 from .store import MISSING, locked
 from .upstream import Upstream
+
+T = TypeVar("T", Program, Image)
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -53,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
             "--directory", type=Path, default=layout.default_mirror(), help="the mirror (default: %(default)s)"
         )
         command.add_argument(
+            "--programs", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
+        )
+        command.add_argument(
             "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
         )
     fill.add_argument(
@@ -70,12 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> list[Image]:
-    known = catalogue.images(release, options.arch)
-    if options.images in ("all", "none"):
-        return known if options.images == "all" else []
-    names = _names(options.images, [image.name for image in known], "--images")
-    return [image for image in known if image.name in names]
+def _selected(known: list[T], text: str, option: str) -> list[T]:
+    if text in ("all", "none"):
+        return known if text == "all" else []
+    names = _names(text, [artifact.name for artifact in known], option)
+    return [artifact for artifact in known if artifact.name in names]
 
 
 def _names(text: str, known: Sequence[str], option: str) -> list[str]:
@@ -89,8 +94,8 @@ def _names(text: str, known: Sequence[str], option: str) -> list[str]:
 def _fill(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    programs = catalogue.programs(release, options.arch)
-    images = _selected(catalogue, release, options)
+    programs = _selected(catalogue.programs(release, options.arch), options.programs, "--programs")
+    images = _selected(catalogue.images(release, options.arch), options.images, "--images")
     again = _names(options.again, [program.name for program in programs] + [image.name for image in images], "--again")
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
@@ -117,10 +122,11 @@ def _list(options: argparse.Namespace) -> int:
     release = options.release or catalogue.default_release
     places = [
         (program.url, program_place(options.directory, program))
-        for program in catalogue.programs(release, options.arch)
+        for program in _selected(catalogue.programs(release, options.arch), options.programs, "--programs")
     ]
     places += [
-        (image.reference, image_place(options.directory, image)) for image in _selected(catalogue, release, options)
+        (image.reference, image_place(options.directory, image))
+        for image in _selected(catalogue.images(release, options.arch), options.images, "--images")
     ]
     for address, place in places:
         state = place.state()

@@ -140,6 +140,16 @@ def test_unknown_architecture_and_image_name_the_known_ones(capsys: pytest.Captu
     said = capsys.readouterr().err
     assert "pauze" in said
     assert "known names: pause, coredns, flannel, busybox, nginx" in said
+    assert main.main(["list", "--arch", "amd64", "--programs", "kubectel", "--directory", str(tmp_path)]) == 1
+    assert "unknown name kubectel; known names: kube-apiserver" in capsys.readouterr().err
+
+
+def test_only_the_programs_that_are_named_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["list", "--arch", "amd64", "--images", "none", "--directory", str(tmp_path)]
+    assert main.main([*arguments, "--programs", "kubectl,runc"]) == 0
+    assert [line.rsplit("/", 1)[1] for line in capsys.readouterr().out.splitlines()] == ["kubectl", "runc.amd64"]
+    assert main.main([*arguments, "--programs", "none"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)

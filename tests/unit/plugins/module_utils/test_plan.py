@@ -314,3 +314,13 @@ def test_unready_nodes_stale_heartbeat(kubelet, heartbeat, unready):
     facts = {"units": {"kubelet.service": kubelet}, "read_at": 1767225660.5}
     host_variables = {"wrk01": {"ansible_facts": {"hardway": facts}}}
     assert _plan.unready_nodes(nodes, ["wrk01"], host_variables) == unready
+
+
+def test_apiserver_addresses_are_those_of_the_article():
+    found = _plan.apiserver_addresses(topology(), "10.32.0.0/24", domain="x.test", extra=["api.example.com", "ctl01"])
+    assert found == [
+        "10.32.0.1", "127.0.0.1", "localhost",
+        "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.x.test",
+        "ctl01", "10.0.0.11", "ctl02", "10.0.0.12", "kubelb", "10.0.0.13", "api.example.com",
+    ]  # fmt: skip
+    assert certificates(domain="x.test", extra_sans=["api.example.com", "ctl01"])["kubernetes"]["hosts"] == found
