@@ -22,6 +22,10 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 UNREACHABLE = ": could not be reached; check its connection variables and that it runs"
+NO_POLICY = (
+    "addons_pod_network flannel does not enforce NetworkPolicy: the API takes such objects, and every pod still "
+    "reaches every other"
+)
 
 REFUSED = {
     "no_controllers": [
@@ -58,20 +62,25 @@ REFUSED = {
     ],
     "unknown_release": ["cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35"],
     "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, none"],
+    "kube_proxy_ipvs": [
+        "worker_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be removed; "
+        "take nftables, which was made in its place; allowed: iptables, nftables"
+    ],
     "several_problems": [
         "wrk01: has no address; set node_address to the IP address other hosts reach it at",
         "ctl01 and ctl02: have the same node_address 10.0.0.11; each host needs its own",
         "cluster_pod_cidr 10.200.0.0/16 and cluster_service_cidr 10.200.0.0/24 overlap; they must be apart",
         "cluster_dns_address 10.32.0.10 is outside cluster_service_cidr 10.200.0.0/24",
         "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
-        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, none",
+        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, none",
     ],
 }
 WARNED = {
     "even_etcd_members": [
-        "etcd has 2 members: that survives 0 failures, no more than 1 would; 1, 3 or 5 members are usual"
+        NO_POLICY,
+        "etcd has 2 members: that survives 0 failures, no more than 1 would; 1, 3 or 5 members are usual",
     ],
-    "no_load_balancer": ["group 'lb' is empty: nodes and clients use ctl01 alone of 3 API servers"],
+    "no_load_balancer": [NO_POLICY, "group 'lb' is empty: nodes and clients use ctl01 alone of 3 API servers"],
 }
 
 
