@@ -14,13 +14,14 @@ from pathlib import Path
 import yaml
 
 from . import layout, shell
-from .catalogue import LAB_IMAGES_FILE, Catalogue, Image
+from .catalogue import LAB_IMAGES_FILE, Catalogue, Image, Program
 from .errors import MirrorError
 from .fill import Filler, image_place, program_place
 from .golang import Go, pin
 from .images import DebianFiles, ImageBuilder
 from .progress import Progress, size
 from .store import MISSING, locked
+from .suite_images import SuiteImageBuilder
 from .upstream import Upstream
 
 EXIT_FAILED = 1
@@ -53,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
             "--directory", type=Path, default=layout.default_mirror(), help="the mirror (default: %(default)s)"
         )
         command.add_argument(
+            "--conformance",
+            action="store_true",
+            help="the conformance suite of the release and its images, instead of what the cluster needs",
+        )
+        command.add_argument(
             "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
         )
     fill.add_argument(
@@ -70,12 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> list[Image]:
-    known = catalogue.images(release, options.arch)
+def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> tuple[list[Program], list[Image]]:
+    if options.conformance:
+        programs = catalogue.suite_programs(release, options.arch)
+        known = catalogue.suite_images(release, options.arch)
+    else:
+        programs = catalogue.programs(release, options.arch)
+        known = catalogue.images(release, options.arch)
     if options.images in ("all", "none"):
-        return known if options.images == "all" else []
+        return programs, known if options.images == "all" else []
     names = _names(options.images, [image.name for image in known], "--images")
-    return [image for image in known if image.name in names]
+    return programs, [image for image in known if image.name in names]
 
 
 def _names(text: str, known: Sequence[str], option: str) -> list[str]:
@@ -89,21 +100,22 @@ def _names(text: str, known: Sequence[str], option: str) -> list[str]:
 def _fill(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    programs = catalogue.programs(release, options.arch)
-    images = _selected(catalogue, release, options)
+    programs, images = _selected(catalogue, release, options)
     again = _names(options.again, [program.name for program in programs] + [image.name for image in images], "--again")
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
     debian_release = yaml.safe_load(LAB_IMAGES_FILE.read_text(encoding="utf-8"))["debian_release"]
-    builder = ImageBuilder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
+    make_builder = SuiteImageBuilder if options.conformance else ImageBuilder
+    builder = make_builder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
     work = layout.cache_directory() / "work"
     started = time.monotonic()
     with locked(options.directory, progress.say):
         work.mkdir(parents=True, exist_ok=True)
         filler = Filler(options.directory, work, go, Upstream(), builder, progress, frozenset(again))
         outcome = filler.fill(programs, images)
+    what = "conformance suite of Kubernetes" if options.conformance else "Kubernetes"
     progress.say(
-        f"Kubernetes {release} ({options.arch}) in {options.directory}: {outcome.present} there already, "
+        f"{what} {release} ({options.arch}) in {options.directory}: {outcome.present} there already, "
         f"{outcome.fetched} fetched, {outcome.built} built, {len(outcome.failures)} failed, "
         f"{time.monotonic() - started:.1f} s"
     )
@@ -115,13 +127,9 @@ def _fill(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    places = [
-        (program.url, program_place(options.directory, program))
-        for program in catalogue.programs(release, options.arch)
-    ]
-    places += [
-        (image.reference, image_place(options.directory, image)) for image in _selected(catalogue, release, options)
-    ]
+    programs, images = _selected(catalogue, release, options)
+    places = [(program.url, program_place(options.directory, program)) for program in programs]
+    places += [(image.reference, image_place(options.directory, image)) for image in images]
     for address, place in places:
         state = place.state()
         count = size(place.file.stat().st_size) if state != MISSING else "-"
