@@ -16,7 +16,7 @@ INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
 	lint oracles units fuzz test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
-	test-package test-rebuild test test-fast test-full bench bench-pki docs
+	test-package test-rebuild conformance conformance-part test test-fast test-full bench bench-pki docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -115,6 +115,15 @@ test-unchanged: setup ## site.yml again, as a check run, and each tag alone: not
 
 test-package: setup ## the built archive, installed elsewhere, runs as hardway.kubernetes.site
 	@tests/packaged.sh -i $(CURDIR)/$(INVENTORY)
+
+conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES=)
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(SKIP),--skip='$(SKIP)') \
+		$(if $(LABELS),--labels='$(LABELS)') $(if $(NODES),--nodes=$(NODES))
+
+conformance-part: setup ## a part of it that takes some minutes
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES))
 
 # A package goes as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit

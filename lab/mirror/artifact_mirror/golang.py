@@ -50,7 +50,7 @@ class Go:
         package, tags = recipe.programs[program]
         command = [
             self.executable(self.pins(component, version)),
-            "build",
+            *(("test", "-c") if program in recipe.tests else ("build",)),
             "-trimpath",
             *([f"-buildmode={recipe.buildmode}"] if recipe.buildmode else []),
             *(["-tags", ",".join(tags)] if tags else []),
@@ -171,9 +171,10 @@ def pin(go: Go, component: str, version: str, modules: Path = MODULES_DIRECTORY)
         pinned_go_mod(recipe, version, Path(found.group(1)).read_text(encoding="utf-8")), encoding="utf-8"
     )
     executable = go.executable(directory)
-    for package, tags in recipe.programs.values():
+    for program, (package, tags) in recipe.programs.items():
         for arch in ("amd64", "arm64"):
-            command = [executable, "list", "-deps", "-tags", ",".join(tags), package]
+            test = ["-test"] if program in recipe.tests else []
+            command = [executable, "list", "-deps", *test, "-tags", ",".join(tags), package]
             shell.run(command, cwd=directory, env=env | {"GOARCH": arch, "CGO_ENABLED": str(int(recipe.cgo))})
     return directory
 

@@ -103,7 +103,7 @@ class ImageBuilder:
         except KeyError:
             raise MirrorError(f"there is no recipe for the image {image.name}") from None
         layer, config = recipe(image, destination.parent)
-        write_image(destination, image.reference, image.arch, layer, config)
+        write_image(destination, image.reference, image.arch, [layer], config)
 
     def _pause(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
         source = self.go.module_directory("kubernetes", self.kubernetes_version) / "build" / "pause"
@@ -141,7 +141,7 @@ class ImageBuilder:
         # The server is no root, yet listens on port 53.
         capability = {"security.capability": file_capability(CAP_NET_BIND_SERVICE)}
         layer.file("coredns", program, mode=0o755, xattrs=capability)
-        _accounts(layer, ["root", "nobody", "nonroot"])
+        accounts(layer, ["root", "nobody", "nonroot"])
         authorities = self.debian.unpack(["ca-certificates"], image.arch, work)
         certificates = sorted(
             path for name, path in authorities.items() if "usr/share/ca-certificates/mozilla" in str(name.parent)
@@ -185,7 +185,7 @@ class ImageBuilder:
         layer = Layer()
         _check_version(files, "bin/busybox", "BusyBox v", image.version)
         _add_busybox(layer, files[PurePosixPath("bin/busybox")])
-        _accounts(layer, ["root", "www-data", "nobody"])
+        accounts(layer, ["root", "www-data", "nobody"])
         for directory, mode in {"root": 0o700, "tmp": 0o1777, "home": 0o755, "var/tmp": 0o1777}.items():
             layer.directory(directory, mode)
         layer.symlink("usr/bin/env", "../../bin/env")
@@ -198,7 +198,7 @@ class ImageBuilder:
         _add_files(layer, files, partial(_nginx_wants, triplet=GNU_TRIPLETS[image.arch]))
         # A shell and tools for those who look around in the container.
         _add_busybox(layer, files[PurePosixPath("bin/busybox")])
-        _accounts(layer, ["root", "www-data", "nobody"])
+        accounts(layer, ["root", "www-data", "nobody"])
         layer.file("etc/nginx/sites-enabled/default", NGINX_SITE)
         for directory in ("etc/nginx/conf.d", "etc/nginx/modules-enabled", "var/lib/nginx", "run", "root"):
             layer.directory(directory)
@@ -283,11 +283,12 @@ def _nginx_wants(name: str, triplet: str) -> bool:
     )
 
 
-def _accounts(layer: Layer, names: list[str]) -> None:
+def accounts(layer: Layer, names: list[str], more: tuple[str, str] = ("", "")) -> None:
+    """The files passwd and group with these accounts, and further lines of each."""
     shell_of = {"root": "/bin/sh"}
     users = [(name, *ACCOUNTS[name]) for name in names]
     passwd = "".join(
         f"{name}:x:{uid}:{uid}:{name}:{home}:{shell_of.get(name, '/bin/false')}\n" for name, uid, home in users
     )
-    layer.file("etc/passwd", passwd.encode())
-    layer.file("etc/group", "".join(f"{name}:x:{uid}:\n" for name, uid, _home in users).encode())
+    layer.file("etc/passwd", (passwd + more[0]).encode())
+    layer.file("etc/group", ("".join(f"{name}:x:{uid}:\n" for name, uid, _home in users) + more[1]).encode())
