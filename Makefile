@@ -86,7 +86,10 @@ units: oracles ## tests that need no hosts
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
+# Every version of the catalogue: the lab's mirror may have that of one release alone.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
+	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/vars/main.yml"))["__cluster_catalogue"]["releases"])'); do \
+	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
 molecule: engine ## every scenario under molecule/ (SCENARIO= for one)

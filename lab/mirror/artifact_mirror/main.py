@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
 from . import layout, shell
-from .catalogue import LAB_IMAGES_FILE, Catalogue, Image
+from .catalogue import LAB_IMAGES_FILE, Catalogue, Image, Program
 from .errors import MirrorError
 from .fill import Filler, image_place, program_place
 from .golang import Go, pin
@@ -22,6 +23,8 @@ from .images import DebianFiles, ImageBuilder
 from .progress import Progress, size
 from .store import MISSING, locked
 from .upstream import Upstream
+
+Named = TypeVar("Named", Program, Image)
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -52,9 +55,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--directory", type=Path, default=layout.default_mirror(), help="the mirror (default: %(default)s)"
         )
-        command.add_argument(
-            "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
-        )
+        for kind in ("programs", "images"):
+            command.add_argument(
+                f"--{kind}",
+                default="all",
+                metavar="NAMES",
+                help="all, none, or names with commas (default: %(default)s)",
+            )
     fill.add_argument(
         "--again",
         default="",
@@ -70,12 +77,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> list[Image]:
-    known = catalogue.images(release, options.arch)
-    if options.images in ("all", "none"):
-        return known if options.images == "all" else []
-    names = _names(options.images, [image.name for image in known], "--images")
-    return [image for image in known if image.name in names]
+def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> tuple[list[Program], list[Image]]:
+    return (
+        _chosen(catalogue.programs(release, options.arch), options.programs, "--programs"),
+        _chosen(catalogue.images(release, options.arch), options.images, "--images"),
+    )
+
+
+def _chosen(known: list[Named], text: str, option: str) -> list[Named]:
+    if text in ("all", "none"):
+        return known if text == "all" else []
+    names = _names(text, list(dict.fromkeys(one.name for one in known)), option)
+    return [one for one in known if one.name in names]
 
 
 def _names(text: str, known: Sequence[str], option: str) -> list[str]:
@@ -89,8 +102,7 @@ def _names(text: str, known: Sequence[str], option: str) -> list[str]:
 def _fill(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    programs = catalogue.programs(release, options.arch)
-    images = _selected(catalogue, release, options)
+    programs, images = _selected(catalogue, release, options)
     again = _names(options.again, [program.name for program in programs] + [image.name for image in images], "--again")
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
@@ -115,13 +127,9 @@ def _fill(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    places = [
-        (program.url, program_place(options.directory, program))
-        for program in catalogue.programs(release, options.arch)
-    ]
-    places += [
-        (image.reference, image_place(options.directory, image)) for image in _selected(catalogue, release, options)
-    ]
+    programs, images = _selected(catalogue, release, options)
+    places = [(program.url, program_place(options.directory, program)) for program in programs]
+    places += [(image.reference, image_place(options.directory, image)) for image in images]
     for address, place in places:
         state = place.state()
         count = size(place.file.stat().st_size) if state != MISSING else "-"

@@ -142,6 +142,15 @@ def test_unknown_architecture_and_image_name_the_known_ones(capsys: pytest.Captu
     assert "known names: pause, coredns, busybox, nginx" in said
 
 
+def test_named_programs_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    chosen = ["list", "--arch", "amd64", "--programs", "etcd,runc", "--images", "none", "--directory", str(tmp_path)]
+    assert main.main(chosen) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1].rpartition("/")[2].split("-")[0].split(".")[0] for line in listed] == ["etcd", "runc"]
+    assert main.main([*chosen[:4], "etc", *chosen[5:]]) == 1
+    assert "--programs: unknown name etc; known names: kube-apiserver" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("release", CATALOGUE.releases)
 def test_every_program_of_a_release_has_a_recipe_and_pins(release: str, tmp_path: Path) -> None:
     go = Go(tmp_path)
