@@ -92,7 +92,7 @@ test-etcd: setup ## the etcd modules against real etcd processes on loopback
 	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
-molecule: engine ## every scenario under molecule/ (SCENARIO= for one)
+molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
 	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do molecule test --scenario-name $$scenario; done
 
 test-lab: setup ## tests of the running lab from outside
