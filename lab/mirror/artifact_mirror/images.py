@@ -176,7 +176,7 @@ class ImageBuilder:
         ):
             layer.symlink(f"usr/sbin/{name}", "xtables-nft-multi")
         _add_busybox(layer, files[PurePosixPath("bin/busybox")], beside=files)
-        _accounts(layer, ["root", "nobody"])
+        accounts(layer, ["root", "nobody"])
         layer.directory("run")
         return layer, {"Entrypoint": ["/opt/bin/flanneld"]}
 

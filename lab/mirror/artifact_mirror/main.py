@@ -25,7 +25,7 @@ from .store import MISSING, locked
 from .suite_images import SuiteImageBuilder
 from .upstream import Upstream
 
-T = TypeVar("T", Program, Image)
+Named = TypeVar("Named", Program, Image)
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -92,7 +92,7 @@ def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -
     return _among(programs, options.programs, "--programs"), _among(images, options.images, "--images")
 
 
-def _among(known: list[T], text: str, option: str) -> list[T]:
+def _among(known: list[Named], text: str, option: str) -> list[Named]:
     if text in ("all", "none"):
         return known if text == "all" else []
     names = _names(text, [artifact.name for artifact in known], option)

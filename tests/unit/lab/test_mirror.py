@@ -153,6 +153,15 @@ def test_only_the_programs_that_are_named_are_listed(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == ""
 
 
+def test_named_programs_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    chosen = ["list", "--arch", "amd64", "--programs", "etcd,runc", "--images", "none", "--directory", str(tmp_path)]
+    assert main.main(chosen) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1].rpartition("/")[2].split("-")[0].split(".")[0] for line in listed] == ["etcd", "runc"]
+    assert main.main([*chosen[:4], "etc", *chosen[5:]]) == 1
+    assert "--programs: unknown name etc; known names: kube-apiserver" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("release", CATALOGUE.releases)
 def test_every_program_of_a_release_has_a_recipe_and_pins(release: str, tmp_path: Path) -> None:
     go = Go(tmp_path)
