@@ -16,6 +16,7 @@ __all__ = (
     "kubeconfig_plan",
     "node_address",
     "pod_cidrs",
+    "rolled_out",
     "service_address",
     "topology",
     "unready_nodes",
@@ -181,6 +182,24 @@ def kubeconfig_plan(
 def pod_cidrs(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
     """Return each node's pod network, by node name, from the API's Node objects."""
     return {node["metadata"]["name"]: node["spec"]["podCIDR"] for node in nodes if node.get("spec", {}).get("podCIDR")}
+
+
+def rolled_out(daemon_sets: t.Iterable[t.Mapping[str, t.Any]], away: int) -> bool:
+    """Return whether every node runs the DaemonSet's newest pods, and they are available.
+
+    :param daemon_sets: DaemonSet objects of the API, all of which have to be rolled out; none are not.
+    :param away: number of nodes that may be down.
+    """
+
+    def done(daemon_set: t.Mapping[str, t.Any]) -> bool:
+        status = daemon_set.get("status", {})
+        if status.get("observedGeneration", 0) < daemon_set["metadata"]["generation"]:
+            return False
+        wanted = status["desiredNumberScheduled"] - away
+        return min(status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)) >= wanted
+
+    known = list(daemon_sets)
+    return bool(known) and all(done(daemon_set) for daemon_set in known)
 
 
 def unready_nodes(

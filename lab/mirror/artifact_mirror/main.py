@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
         )
+        command.add_argument(
+            "--pod-network", metavar="NAME", help="leave the images out that only other pod networks need"
+        )
     fill.add_argument(
         "--again",
         default="",
@@ -71,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> list[Image]:
-    known = catalogue.images(release, options.arch)
+    known = catalogue.images(release, options.arch, options.pod_network)
     if options.images in ("all", "none"):
         return known if options.images == "all" else []
     names = _names(options.images, [image.name for image in known], "--images")
@@ -95,7 +98,9 @@ def _fill(options: argparse.Namespace) -> int:
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
     debian_release = yaml.safe_load(LAB_IMAGES_FILE.read_text(encoding="utf-8"))["debian_release"]
-    builder = ImageBuilder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
+    builder = ImageBuilder(
+        go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"], report=progress.report
+    )
     work = layout.cache_directory() / "work"
     started = time.monotonic()
     with locked(options.directory, progress.say):

@@ -253,6 +253,26 @@ def test_pod_cidrs():
     assert _plan.pod_cidrs([]) == {}
 
 
+@pytest.mark.parametrize(
+    ("generation", "updated", "available", "away", "done"),
+    [
+        (2, 3, 3, 0, True),
+        (3, 3, 3, 0, False),  # the controller has not seen the newest version yet
+        (2, 2, 3, 0, False),
+        (2, 3, 2, 0, False),
+        (2, 2, 2, 1, True),
+        (2, None, None, 0, False),
+    ],
+)
+def test_rolled_out(generation, updated, available, away, done):
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 3}
+    status |= {} if updated is None else {"updatedNumberScheduled": updated, "numberAvailable": available}
+    daemon_set = {"metadata": {"generation": generation}, "status": status}
+    assert _plan.rolled_out([daemon_set], away) is done
+    assert not _plan.rolled_out([], away)
+    assert not _plan.rolled_out([{"metadata": {"generation": 1}}], away)
+
+
 def test_unready_nodes():
     nodes = [
         node("wrk01", Ready="True", DiskPressure="False"),
