@@ -15,8 +15,8 @@ SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE))
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
-	test-package test-rebuild test test-fast test-full bench bench-pki docs
+	lint oracles units fuzz test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
+	test-package test-rebuild conformance conformance-part test test-fast test-full bench bench-pki docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -77,19 +77,26 @@ lint: setup ## ansible-lint, yamllint and ruff
 	@ruff format --check .
 	@ansible-lint --offline
 
-oracles: setup ## the cfssl that certificates are compared with, built into the cache
+oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
 	@python tests/cfssl/build.py
+	@python lab/mirror/mirror.py fill --programs kubectl --images none --directory $(HARDWAY_MIRROR)
 
 units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
 
+fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
+	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
+
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
+# Every version of the catalogue: the lab's mirror may have that of one release alone.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
+	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/vars/main.yml"))["__cluster_catalogue"]["releases"])'); do \
+	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
-molecule: engine ## every scenario under molecule/ (SCENARIO= for one)
+molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
 	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do molecule test --scenario-name $$scenario; done
 
 test-lab: setup ## tests of the running lab from outside
@@ -112,6 +119,15 @@ test-unchanged: setup ## site.yml again, as a check run, and each tag alone: not
 test-package: setup ## the built archive, installed elsewhere, runs as hardway.kubernetes.site
 	@tests/packaged.sh -i $(CURDIR)/$(INVENTORY)
 
+conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES=)
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(SKIP),--skip='$(SKIP)') \
+		$(if $(LABELS),--labels='$(LABELS)') $(if $(NODES),--nodes=$(NODES))
+
+conformance-part: setup ## a part of it that takes some minutes
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES))
+
 # A package goes as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 	@$(MAKE) --no-print-directory lab-wipe HOST=wrk02
@@ -129,8 +145,9 @@ test: setup ## what proves it, on a lab made from nothing, and a part of what ta
 test-full: setup ## everything that proves it
 	@python tests/run.py full
 
-bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)
+bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
+	@$(MAKE) --no-print-directory bench-pki
 
-bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto
+bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto, and how that grows
 	@python tests/bench/pki.py

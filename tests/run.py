@@ -54,6 +54,7 @@ class Part:
 PARTS = (
     Part("lint", ("lint",), "fast", 60),
     Part("units", ("units",), "fast", 100, limit=1500),
+    Part("fuzz", ("fuzz",), "fast", 60, always=False),
     Part("integration", ("test-integration",), "fast", 75),
     Part("lab", ("lab-down", "lab"), "lab", 60, limit=2700),
     Part("etcd modules", ("test-etcd",), "fast", 20),

@@ -8,8 +8,8 @@ the same features as the published one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,13 @@ class Recipe:
     cgo: bool = False
     libraries: tuple[str, ...] = ()  # Debian packages with the C libraries that cgo links
     buildmode: str = ""
+    # Programs that are the tests of their package, built by `go test -c`.
+    tests: frozenset[str] = frozenset()
     # For a component that replaces modules by directories of its own repository ("staging"): the
     # published version that stands for those directories.
     staging: Callable[[str], str] | None = None
+    # Modules at other versions than the component asks for, because those cannot be had.
+    replaced: Mapping[str, str] = field(default_factory=dict)
     # A module from before Go had modules has no go.mod, and its version this suffix: the go.mod of its
     # pins, with the versions of its dependencies, is kept by hand.
     suffix: str = ""
@@ -57,6 +61,11 @@ def _kubernetes_stamps(version: str) -> list[str]:
     ]
 
 
+def _staging(version: str) -> str:
+    """Kubernetes 1.37.2 goes with k8s.io/api 0.37.2, and so on."""
+    return "v0." + version.split(".", 1)[1]
+
+
 _KUBERNETES_PROGRAMS = (
     "kube-apiserver",
     "kube-controller-manager",
@@ -74,6 +83,7 @@ _CNI_PLUGINS = {
     "ipam": "dhcp host-local static",
     "meta": "bandwidth firewall portmap sbr tuning vrf",
 }
+_FLANNEL = "github.com/flannel-io/flannel"
 
 # By the component's key in the release catalogue.
 RECIPES: dict[str, Recipe] = {
@@ -86,8 +96,28 @@ RECIPES: dict[str, Recipe] = {
             ),
         ),
         ldflags=_kubernetes_stamps,
-        # Kubernetes 1.37.2 goes with k8s.io/api 0.37.2, and so on.
-        staging=lambda version: "v0." + version.split(".", 1)[1],
+        staging=_staging,
+    ),
+    # The suite, what starts it in parallel, and the programs of its images.
+    "conformance": Recipe(
+        modules=("k8s.io/kubernetes",),
+        steps=(
+            Step(
+                {
+                    "e2e.test": "k8s.io/kubernetes/test/e2e",
+                    "ginkgo": "github.com/onsi/ginkgo/v2/ginkgo",
+                    "agnhost": "k8s.io/kubernetes/test/images/agnhost",
+                    "nnp": "k8s.io/kubernetes/test/images/nonewprivs",
+                }
+            ),
+        ),
+        ldflags=_kubernetes_stamps,
+        tests=frozenset({"e2e.test"}),
+        staging=_staging,
+    ),
+    "sample_apiserver": Recipe(
+        modules=("k8s.io/sample-apiserver",),
+        steps=(Step({"sample-apiserver": "k8s.io/sample-apiserver"}),),
     ),
     "etcd": Recipe(
         modules=("go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3"),
@@ -147,6 +177,21 @@ RECIPES: dict[str, Recipe] = {
     "coredns": Recipe(
         modules=("github.com/coredns/coredns",),
         steps=(Step({"coredns": "github.com/coredns/coredns"}, tags=("grpcnotrace",)),),
+    ),
+    "flannel": Recipe(
+        modules=(_FLANNEL,),
+        steps=(Step({"flanneld": _FLANNEL}, tags=("netgo", "osusergo")),),
+        ldflags=lambda version: [
+            f"-X {_FLANNEL}/pkg/version.Version=v{version}",
+            "-linkmode external",
+            "-extldflags -static",
+        ],
+        # Its UDP backend is C.
+        cgo=True,
+        replaced={
+            f"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/{part}": "v1.0.1000"
+            for part in ("common", "vpc")
+        },
     ),
     "weave": Recipe(
         modules=(_WEAVE,),
