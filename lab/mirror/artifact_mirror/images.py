@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from . import shell
+from . import shell, weave
 from .catalogue import Image
 from .errors import MirrorError
 from .golang import GNU_TRIPLETS, Go, c_compiler
@@ -89,6 +89,7 @@ class ImageBuilder:
     go: Go
     debian: DebianFiles
     kubernetes_version: str
+    report: Callable[[str], None] = print  # told of what differs from the published image
 
     def build(self, image: Image, destination: Path) -> None:
         recipes: dict[str, Callable[[Image, Path], tuple[Layer, dict[str, object]]]] = {
@@ -97,13 +98,15 @@ class ImageBuilder:
             "flannel": self._flannel,
             "busybox": self._busybox,
             "nginx": self._nginx,
+            "weave-kube": self._weave_kube,
+            "weave-npc": self._weave_npc,
         }
         try:
             recipe = recipes[image.name]
         except KeyError:
             raise MirrorError(f"there is no recipe for the image {image.name}") from None
         layer, config = recipe(image, destination.parent)
-        write_image(destination, image.reference, image.arch, layer, config)
+        write_image(destination, image.reference, image.arch, [layer], config)
 
     def _pause(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
         source = self.go.module_directory("kubernetes", self.kubernetes_version) / "build" / "pause"
@@ -141,7 +144,7 @@ class ImageBuilder:
         # The server is no root, yet listens on port 53.
         capability = {"security.capability": file_capability(CAP_NET_BIND_SERVICE)}
         layer.file("coredns", program, mode=0o755, xattrs=capability)
-        _accounts(layer, ["root", "nobody", "nonroot"])
+        accounts(layer, ["root", "nobody", "nonroot"])
         authorities = self.debian.unpack(["ca-certificates"], image.arch, work)
         certificates = sorted(
             path for name, path in authorities.items() if "usr/share/ca-certificates/mozilla" in str(name.parent)
@@ -176,7 +179,7 @@ class ImageBuilder:
         ):
             layer.symlink(f"usr/sbin/{name}", "xtables-nft-multi")
         _add_busybox(layer, files[PurePosixPath("bin/busybox")], beside=files)
-        _accounts(layer, ["root", "nobody"])
+        accounts(layer, ["root", "nobody"])
         layer.directory("run")
         return layer, {"Entrypoint": ["/opt/bin/flanneld"]}
 
@@ -185,7 +188,7 @@ class ImageBuilder:
         layer = Layer()
         _check_version(files, "bin/busybox", "BusyBox v", image.version)
         _add_busybox(layer, files[PurePosixPath("bin/busybox")])
-        _accounts(layer, ["root", "www-data", "nobody"])
+        accounts(layer, ["root", "www-data", "nobody"])
         for directory, mode in {"root": 0o700, "tmp": 0o1777, "home": 0o755, "var/tmp": 0o1777}.items():
             layer.directory(directory, mode)
         layer.symlink("usr/bin/env", "../../bin/env")
@@ -198,7 +201,7 @@ class ImageBuilder:
         _add_files(layer, files, partial(_nginx_wants, triplet=GNU_TRIPLETS[image.arch]))
         # A shell and tools for those who look around in the container.
         _add_busybox(layer, files[PurePosixPath("bin/busybox")])
-        _accounts(layer, ["root", "www-data", "nobody"])
+        accounts(layer, ["root", "www-data", "nobody"])
         layer.file("etc/nginx/sites-enabled/default", NGINX_SITE)
         for directory in ("etc/nginx/conf.d", "etc/nginx/modules-enabled", "var/lib/nginx", "run", "root"):
             layer.directory(directory)
@@ -212,6 +215,14 @@ class ImageBuilder:
             "StopSignal": "SIGQUIT",
         }
         return layer, config
+
+    def _weave_kube(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        packages = self.debian.unpack(weave.KUBE_PACKAGES, image.arch, work)
+        return weave.kube(self.go, image.version, image.arch, packages, work, self.report)
+
+    def _weave_npc(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        packages = self.debian.unpack(weave.NPC_PACKAGES, image.arch, work)
+        return weave.npc(self.go, image.version, image.arch, packages, work)
 
 
 def busybox_applets(program: bytes) -> list[str]:
@@ -283,11 +294,12 @@ def _nginx_wants(name: str, triplet: str) -> bool:
     )
 
 
-def _accounts(layer: Layer, names: list[str]) -> None:
+def accounts(layer: Layer, names: list[str], more: tuple[str, str] = ("", "")) -> None:
+    """The files passwd and group with these accounts, and further lines of each."""
     shell_of = {"root": "/bin/sh"}
     users = [(name, *ACCOUNTS[name]) for name in names]
     passwd = "".join(
         f"{name}:x:{uid}:{uid}:{name}:{home}:{shell_of.get(name, '/bin/false')}\n" for name, uid, home in users
     )
-    layer.file("etc/passwd", passwd.encode())
-    layer.file("etc/group", "".join(f"{name}:x:{uid}:\n" for name, uid, _home in users).encode())
+    layer.file("etc/passwd", (passwd + more[0]).encode())
+    layer.file("etc/group", ("".join(f"{name}:x:{uid}:\n" for name, uid, _home in users) + more[1]).encode())
