@@ -10,13 +10,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 CUSTOM := inventories/lab-custom
-SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE))
-# A lab of another size or release keeps its inventory until `make lab-down`.
+SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(SETTINGS))
+# A lab of another size, release or settings keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 
-.PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units fuzz test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
-	test-package test-rebuild test test-fast test-full bench bench-pki docs
+# None of the targets is a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,12 +35,12 @@ node-image: engine ## image of the lab's hosts
 	@lab/node/build.sh
 
 inventory: setup
-	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) $(RELEASE))
+	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
 
 lab-hosts: mirror node-image ## the lab's hosts alone, without a cluster
 	@ansible-playbook -i $(INVENTORY) lab/create.yml
 
-lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE=)
+lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE= SETTINGS=)
 	@ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory lab-info
 
@@ -90,14 +89,23 @@ fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig mod
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
+# Every version of the catalogue: the lab's mirror may have that of one release alone.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
+	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/vars/main.yml"))["__cluster_catalogue"]["releases"])'); do \
+	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
-molecule: engine ## every scenario under molecule/ (SCENARIO= for one)
+molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
 	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do molecule test --scenario-name $$scenario; done
 
 test-lab: setup ## tests of the running lab from outside
 	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
+
+test-network: setup ## who reaches whom on the running lab, in both modes of kube-proxy
+	@python tests/networks.py --here $(INVENTORY)
+
+test-networks: setup ## the same for every pod network, on labs of their own (NETWORK= for one; removes the lab)
+	@python tests/networks.py $(NETWORK)
 
 test-faults: setup ## what a client of the running lab sees while a part fails, and how etcd comes back
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
@@ -115,6 +123,15 @@ test-unchanged: setup ## site.yml again, as a check run, and each tag alone: not
 
 test-package: setup ## the built archive, installed elsewhere, runs as hardway.kubernetes.site
 	@tests/packaged.sh -i $(CURDIR)/$(INVENTORY)
+
+conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES=)
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(SKIP),--skip='$(SKIP)') \
+		$(if $(LABELS),--labels='$(LABELS)') $(if $(NODES),--nodes=$(NODES))
+
+conformance-part: setup ## a part of it that takes some minutes
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES))
 
 # A package goes as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit

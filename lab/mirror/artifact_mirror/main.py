@@ -22,9 +22,10 @@ from .golang import Go, pin
 from .images import DebianFiles, ImageBuilder
 from .progress import Progress, size
 from .store import MISSING, locked
+from .suite_images import SuiteImageBuilder
 from .upstream import Upstream
 
-T = TypeVar("T", Program, Image)
+Named = TypeVar("Named", Program, Image)
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -56,10 +57,18 @@ def _parser() -> argparse.ArgumentParser:
             "--directory", type=Path, default=layout.default_mirror(), help="the mirror (default: %(default)s)"
         )
         command.add_argument(
+            "--conformance",
+            action="store_true",
+            help="the conformance suite of the release and its images, instead of what the cluster needs",
+        )
+        command.add_argument(
             "--programs", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
         )
         command.add_argument(
             "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
+        )
+        command.add_argument(
+            "--pod-network", metavar="NAME", help="leave the images out that only other pod networks need"
         )
     fill.add_argument(
         "--again",
@@ -76,7 +85,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _selected(known: list[T], text: str, option: str) -> list[T]:
+def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> tuple[list[Program], list[Image]]:
+    if options.conformance:
+        programs = catalogue.suite_programs(release, options.arch)
+        images = catalogue.suite_images(release, options.arch)
+    else:
+        programs = catalogue.programs(release, options.arch)
+        images = catalogue.images(release, options.arch, options.pod_network)
+    return _among(programs, options.programs, "--programs"), _among(images, options.images, "--images")
+
+
+def _among(known: list[Named], text: str, option: str) -> list[Named]:
     if text in ("all", "none"):
         return known if text == "all" else []
     names = _names(text, [artifact.name for artifact in known], option)
@@ -94,21 +113,26 @@ def _names(text: str, known: Sequence[str], option: str) -> list[str]:
 def _fill(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    programs = _selected(catalogue.programs(release, options.arch), options.programs, "--programs")
-    images = _selected(catalogue.images(release, options.arch), options.images, "--images")
+    programs, images = _selected(catalogue, release, options)
     again = _names(options.again, [program.name for program in programs] + [image.name for image in images], "--again")
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
     debian_release = yaml.safe_load(LAB_IMAGES_FILE.read_text(encoding="utf-8"))["debian_release"]
-    builder = ImageBuilder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
+    debian, version = DebianFiles(debian_release), catalogue.versions(release)["kubernetes"]
+    builder = (
+        SuiteImageBuilder(go, debian, version)
+        if options.conformance
+        else ImageBuilder(go, debian, version, report=progress.report)
+    )
     work = layout.cache_directory() / "work"
     started = time.monotonic()
     with locked(options.directory, progress.say):
         work.mkdir(parents=True, exist_ok=True)
         filler = Filler(options.directory, work, go, Upstream(), builder, progress, frozenset(again))
         outcome = filler.fill(programs, images)
+    what = "conformance suite of Kubernetes" if options.conformance else "Kubernetes"
     progress.say(
-        f"Kubernetes {release} ({options.arch}) in {options.directory}: {outcome.present} there already, "
+        f"{what} {release} ({options.arch}) in {options.directory}: {outcome.present} there already, "
         f"{outcome.fetched} fetched, {outcome.built} built, {len(outcome.failures)} failed, "
         f"{time.monotonic() - started:.1f} s"
     )
@@ -120,14 +144,9 @@ def _fill(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    places = [
-        (program.url, program_place(options.directory, program))
-        for program in _selected(catalogue.programs(release, options.arch), options.programs, "--programs")
-    ]
-    places += [
-        (image.reference, image_place(options.directory, image))
-        for image in _selected(catalogue.images(release, options.arch), options.images, "--images")
-    ]
+    programs, images = _selected(catalogue, release, options)
+    places = [(program.url, program_place(options.directory, program)) for program in programs]
+    places += [(image.reference, image_place(options.directory, image)) for image in images]
     for address, place in places:
         state = place.state()
         count = size(place.file.stat().st_size) if state != MISSING else "-"

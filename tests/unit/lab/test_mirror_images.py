@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "mirror"))
 
-from artifact_mirror import images, oci, upstream
+from artifact_mirror import images, oci, suite_images, upstream
 from artifact_mirror.catalogue import Catalogue, Image
 from artifact_mirror.errors import MirrorError
 from artifact_mirror.golang import Go
@@ -42,7 +42,9 @@ class FakeGo(Go):
         super().__init__(source)
         self._source = source
 
-    def build(self, component: str, version: str, program: str, arch: str, output: Path) -> None:
+    def build(
+        self, component: str, version: str, program: str, arch: str, output: Path, source: Path | None = None
+    ) -> None:
         output.write_bytes(b"program")
 
     def module_directory(self, component: str, version: str) -> Path:
@@ -83,7 +85,7 @@ def test_archive_is_consistent_and_the_same_each_time(tmp_path: Path) -> None:
         layer.file("opt/bin/tool", attempt[:0].encode() + b"tool", mode=0o755)
         layer.symlink("bin/tool", "../opt/bin/tool")
         archives.append(tmp_path / attempt)
-        oci.write_image(archives[-1], "example.org/tool:1", "arm64", layer, {"Cmd": ["tool"]})
+        oci.write_image(archives[-1], "example.org/tool:1", "arm64", [layer], {"Cmd": ["tool"]})
     manifest, config, entries = read(archives[0])
     assert manifest["RepoTags"] == ["example.org/tool:1"]
     assert (config["architecture"], config["os"], config["config"]["Cmd"]) == ("arm64", "linux", ["tool"])
@@ -144,11 +146,85 @@ def test_pause_of_another_version_is_refused(tmp_path: Path) -> None:
         build(tmp_path, "pause", "3.11", {})
 
 
+WEAVE_FILES = {
+    "bin/dash": b"dash",
+    "usr/sbin/xtables-legacy-multi": b"iptables",
+    "lib/x86_64-linux-gnu/libc.so.6": b"libc",
+    "lib/systemd/system/procps.service": b"unit",
+    "usr/bin/perl": b"perl",
+    "usr/share/man/man1/curl.1.gz": b"manual",
+    "usr/share/doc/curl/copyright": b"licence",
+    "etc/apt/sources.list": b"sources",
+}
+
+
+def weave_source(tmp_path: Path) -> None:
+    """What the images take from the module."""
+    sources = {
+        "net/bridge.go": "dummy := &netlink.Dummy{LinkAttrs: attributes}\n",
+        "weave": '#!/bin/sh\nSCRIPT_VERSION="unreleased"\n',
+        "prog/weave-kube/launch.sh": "#!/bin/sh\n",
+        "prog/weaver/weavedata.db": "",
+        "prog/weave-npc/launch.sh": "#!/bin/sh\n",
+        "prog/weave-npc/ulogd.conf": "[global]\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+def test_weave_is_changed_and_says_so_only_for_a_kernel_without_dummy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: bool
+) -> None:
+    source = tmp_path / "source"
+    weave_source(source)
+    work = tmp_path / "work"
+    work.mkdir()
+    built: dict[str, str] = {}
+
+    class Recording(FakeGo):
+        def build(
+            self, component: str, version: str, program: str, arch: str, output: Path, source: Path | None = None
+        ) -> None:
+            super().build(component, version, program, arch, output)
+            if source:
+                built[program] = (source / "net" / "bridge.go").read_text(encoding="utf-8")
+
+    monkeypatch.setattr(images.weave, "kernel_lacks_dummy", lambda: lacking)
+    said: list[str] = []
+    builder = images.ImageBuilder(Recording(source), FakeDebian(WEAVE_FILES), "1.37.2", report=said.append)
+    archive = work / "image.tar"
+    builder.build(Image("weave-kube", "2.6.5", "amd64", "docker.io/weaveworks/weave-kube:2.6.5"), archive)
+    _manifest, config, entries = read(archive)
+    assert built == ({"weaver": "dummy := &netlink.Ifb{LinkAttrs: attributes}\n"} if lacking else {})
+    assert bool(said) is bool(config["config"].get("Labels")) is lacking
+    assert entries["bin"].linkname == "usr/bin"
+    assert entries["usr/sbin/iptables"].linkname == "iptables-legacy"
+    assert {"usr/bin/dash", "usr/lib/x86_64-linux-gnu/libc.so.6", "usr/share/doc/curl/copyright"} <= set(entries)
+    left_out = {"usr/lib/systemd/system/procps.service", "usr/bin/perl", "etc/apt/sources.list"}
+    assert not (left_out | {"usr/share/man/man1/curl.1.gz"}) & set(entries)
+    assert (source / "net" / "bridge.go").read_text(encoding="utf-8").count("netlink.Dummy{") == 1
+
+
+def test_weave_npc_has_the_pipe_of_its_logger(tmp_path: Path) -> None:
+    weave_source(tmp_path)
+    work = tmp_path / "work"
+    work.mkdir()
+    archive = work / "image.tar"
+    builder = images.ImageBuilder(FakeGo(tmp_path), FakeDebian(WEAVE_FILES), "1.37.2")
+    builder.build(Image("weave-npc", "2.6.5", "amd64", "docker.io/weaveworks/weave-npc:2.6.5"), archive)
+    _manifest, config, entries = read(archive)
+    assert config["config"]["Entrypoint"] == ["/usr/bin/launch.sh"]
+    assert entries["var/log/ulogd.pcap"].type == tarfile.FIFOTYPE
+    assert entries["usr/lib/ulogd"].linkname == "x86_64-linux-gnu/ulogd"
+
+
 def test_every_image_of_every_release_is_buildable() -> None:
     catalogue = Catalogue.load()
     for release in catalogue.releases:
         names = [image.name for image in catalogue.images(release, "amd64")]
-        assert names == ["pause", "coredns", "busybox", "nginx"]
+        assert names == ["pause", "coredns", "flannel", "weave-kube", "weave-npc", "busybox", "nginx"]
 
 
 def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,3 +239,66 @@ def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkey
     with pytest.raises(upstream.NotThereError, match=r"registry-1\.docker\.io cannot be reached"):
         images.pull(upstream.Upstream(), image, tmp_path / "image.tar")
     assert asked == ["https://registry-1.docker.io/v2/"]
+
+
+SUITE_FILES = {
+    "bin/bash": b"bash",
+    "bin/busybox": APPLETS,
+    "bin/nc.openbsd": b"nc",
+    "lib/x86_64-linux-gnu/libc.so.6": b"libc",
+    "usr/bin/wget": b"wget",
+    "usr/share/doc/bash/copyright": b"licence",
+    "usr/share/doc/bash/README": b"text",
+    "lib/systemd/system/nginx.service": b"unit",
+    "etc/nginx/nginx.conf": b"conf",
+}
+ANIMAL_FILES = [f"{name}/html/{file}" for name in ("kitten", "nautilus") for file in (f"{name}.jpg", "data.json")]
+
+
+def build_suite(tmp_path: Path, name: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, tarfile.TarInfo]]]:
+    """The manifest, the configuration and the layers of an image of the conformance suite."""
+    for file in ("agnhost/porter/localhost.crt", "agnhost/porter/localhost.key", *ANIMAL_FILES):
+        path = tmp_path / "source" / "test" / "images" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.encode())
+    (image,) = [image for image in Catalogue.load().suite_images("1.37", "amd64") if image.name == name]
+    builder = suite_images.SuiteImageBuilder(FakeGo(tmp_path / "source"), FakeDebian(SUITE_FILES), "1.37.2")
+    builder.build(image, tmp_path / "image.tar")
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        files = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    (manifest,) = json.loads(files["manifest.json"])
+    config = json.loads(files[manifest["Config"]])
+    layers = [files[layer] for layer in manifest["Layers"]]
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+    return manifest, config, [{entry.name: entry for entry in tarfile.open(fileobj=io.BytesIO(one))} for one in layers]
+
+
+def test_every_image_of_the_conformance_suite_is_buildable(tmp_path: Path) -> None:
+    for image in Catalogue.load().suite_images("1.37", "amd64"):
+        manifest, _config, layers = build_suite(tmp_path, image.name)
+        assert manifest["RepoTags"] == [image.reference]
+        assert layers[0]
+
+
+def test_agnhost_has_what_its_published_image_has(tmp_path: Path) -> None:
+    manifest, config, (base, top) = build_suite(tmp_path, "agnhost")
+    assert manifest["RepoTags"] == ["registry.k8s.io/e2e-test-images/agnhost:2.66.1"]
+    assert (config["config"]["Entrypoint"], config["config"]["Cmd"]) == (["/agnhost"], ["pause"])
+    assert {"agnhost", "agnhost-2", "uploads", "localhost.crt", "localhost.key"} <= set(top)
+    # busybox stands in for what the packages do not have, and nothing for its shell.
+    links = {name: base[name].linkname for name in ("bin/sh", "bin/ash", "bin/nc", "bin/[")}
+    assert links == {"bin/sh": "bash", "bin/ash": "busybox", "bin/nc": "nc.openbsd", "bin/[": "busybox"}
+    assert "bin/wget" not in base
+    assert "usr/share/doc/bash/copyright" in base
+    assert not {"usr/share/doc/bash/README", "lib/systemd/system/nginx.service"} & set(base)
+
+
+def test_images_with_the_same_packages_share_their_first_layer(tmp_path: Path) -> None:
+    digests = [build_suite(tmp_path, name)[1]["rootfs"]["diff_ids"] for name in ("agnhost", "kitten")]
+    assert digests[0] == digests[1][:2]
+    assert len(digests[1]) == 3
+
+
+def test_who_runs_the_suites_images(tmp_path: Path) -> None:
+    assert build_suite(tmp_path, "nonroot")[1]["config"]["User"] == "1234"
+    assert build_suite(tmp_path, "nonewprivs")[2][1]["usr/local/bin/nnp"].mode == 0o6755
