@@ -40,7 +40,8 @@ python() {
     if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
         for candidate in python3.11 python3.12 python3.13 python3; do
             if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-                interpreter=$candidate
+                # Not the link in .venv, which make puts first in PATH and which is about to go.
+                interpreter=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))')
                 break
             fi
         done

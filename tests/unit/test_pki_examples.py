@@ -94,7 +94,7 @@ def runs(directory, tasks):
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_FORCE_COLOR": "0",
             },
-            cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+            cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False,
         )  # fmt: skip
         assert finished.returncode == 0, (finished.stdout + finished.stderr)[-3000:]
         said.append(json.loads(finished.stdout)["plays"][0]["tasks"])

@@ -25,7 +25,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._x509_spec impo
 
 pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
 
-INPUTS = int(os.environ.get("FUZZ_INPUTS") or 2500)
+INPUTS = int(os.environ.get("FUZZ_INPUTS") or 2000)
 SEED = int(os.environ.get("FUZZ_SEED") or time.time_ns() % 1_000_000_000)
 NOW = dt.datetime.now(dt.timezone.utc)
 # The whole module, with its arguments and its JSON, for one input in so many.
