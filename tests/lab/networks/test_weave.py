@@ -75,7 +75,10 @@ def test_a_policy_is_enforced_and_lifted_again(cluster: Cluster, web: Web) -> No
     def answered() -> int:
         tries = [
             web.run(
-                asker, "sh", "-c", f"wget -q -O - -T 2 http://{asked.address}/ >/dev/null 2>&1 && echo yes || echo no"
+                asker,
+                "sh",
+                "-c",
+                f"timeout 2 wget -q -O /dev/null http://{asked.address}/ 2>/dev/null && echo yes || echo no",
             )
             for asker in web.pods
             for asked in web.pods
