@@ -10,13 +10,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 CUSTOM := inventories/lab-custom
-SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE))
-# A lab of another size or release keeps its inventory until `make lab-down`.
+SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(SETTINGS))
+# A lab of another size, release or settings keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 
-.PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
-	test-package test-rebuild conformance conformance-part test test-fast test-full bench bench-pki docs
+# None of the targets is a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,12 +35,12 @@ node-image: engine ## image of the lab's hosts
 	@lab/node/build.sh
 
 inventory: setup
-	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) $(RELEASE))
+	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
 
 lab-hosts: mirror node-image ## the lab's hosts alone, without a cluster
 	@ansible-playbook -i $(INVENTORY) lab/create.yml
 
-lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE=)
+lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE= SETTINGS=)
 	@ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory lab-info
 
@@ -77,23 +76,36 @@ lint: setup ## ansible-lint, yamllint and ruff
 	@ruff format --check .
 	@ansible-lint --offline
 
-oracles: setup ## the cfssl that certificates are compared with, built into the cache
+oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
 	@python tests/cfssl/build.py
+	@python lab/mirror/mirror.py fill --programs kubectl --images none --directory $(HARDWAY_MIRROR)
 
 units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
 
+fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
+	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
+
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
+# Every version of the catalogue: the lab's mirror may have that of one release alone.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
+	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/vars/main.yml"))["__cluster_catalogue"]["releases"])'); do \
+	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
-molecule: engine ## every scenario under molecule/ (SCENARIO= for one)
+molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
 	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do molecule test --scenario-name $$scenario; done
 
 test-lab: setup ## tests of the running lab from outside
 	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
+
+test-network: setup ## who reaches whom on the running lab, in both modes of kube-proxy
+	@python tests/networks.py --here $(INVENTORY)
+
+test-networks: setup ## the same for every pod network, on labs of their own (NETWORK= for one; removes the lab)
+	@python tests/networks.py $(NETWORK)
 
 test-faults: setup ## what a client of the running lab sees while a part fails, and how etcd comes back
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
@@ -138,8 +150,9 @@ test: setup ## what proves it, on a lab made from nothing, and a part of what ta
 test-full: setup ## everything that proves it
 	@python tests/run.py full
 
-bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)
+bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
+	@$(MAKE) --no-print-directory bench-pki
 
-bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto
+bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto, and how that grows
 	@python tests/bench/pki.py

@@ -77,7 +77,7 @@ docker_engine() {
     fail "the Docker Engine does not answer. See /var/log/dockerd.log or journalctl -u docker; a user other than root must be in the group docker."
 }
 
-build() { packages mmdebstrap debian-archive-keyring gcc libc6-dev pkg-config libseccomp-dev; }
+build() { packages mmdebstrap debian-archive-keyring gcc libc6-dev pkg-config libseccomp-dev libpcap-dev; }
 
 case ${1:-} in
     python) python ;;

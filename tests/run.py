@@ -54,6 +54,7 @@ class Part:
 PARTS = (
     Part("lint", ("lint",), "fast", 60),
     Part("units", ("units",), "fast", 100, limit=1500),
+    Part("fuzz", ("fuzz",), "fast", 60, always=False),
     Part("integration", ("test-integration",), "fast", 75),
     Part("lab", ("lab-down", "lab"), "lab", 60, limit=2700),
     Part("etcd modules", ("test-etcd",), "fast", 20),
@@ -61,6 +62,7 @@ PARTS = (
     Part("package", ("test-package",), "lab", 35),
     Part("smoke", ("smoke",), "lab", 20),
     Part("state", ("test-lab",), "lab", 60),
+    Part("network", ("test-network",), "lab", 330),
     Part("check runs", ("test-check-runs",), "lab", 330, always=False),
     Part("rebuild", ("test-rebuild",), "lab", 70),
     Part("faults", ("test-faults",), "lab", 390),
@@ -72,6 +74,7 @@ PARTS = (
     Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 110, always=False),
     Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 70, always=False),
     Part("scenario site", ("molecule SCENARIO=site",), "own hosts", 150, always=False),
+    Part("network flannel", ("test-networks NETWORK=flannel",), "own hosts", 400, always=False),
     Part("scratch", ("test-scratch", "lab-down"), "own hosts", 240, always=False),
     Part(
         "three controllers",

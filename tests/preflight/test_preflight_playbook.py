@@ -57,7 +57,7 @@ REFUSED = {
         "cluster_dns_address 10.32.0.1 is taken (network address, or the API's own Service 10.32.0.1)"
     ],
     "unknown_release": ["cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35"],
-    "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, none"],
+    "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, none"],
     "several_problems": [
         "wrk01: has no address; set node_address to the IP address other hosts reach it at",
         "ctl01 and ctl02: have the same node_address 10.0.0.11; each host needs its own",

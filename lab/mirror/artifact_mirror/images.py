@@ -7,11 +7,12 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from . import shell
+from . import shell, weave
 from .catalogue import Image
 from .errors import MirrorError
 from .golang import GNU_TRIPLETS, Go, c_compiler
@@ -88,13 +89,17 @@ class ImageBuilder:
     go: Go
     debian: DebianFiles
     kubernetes_version: str
+    report: Callable[[str], None] = print  # told of what differs from the published image
 
     def build(self, image: Image, destination: Path) -> None:
         recipes: dict[str, Callable[[Image, Path], tuple[Layer, dict[str, object]]]] = {
             "pause": self._pause,
             "coredns": self._coredns,
+            "flannel": self._flannel,
             "busybox": self._busybox,
             "nginx": self._nginx,
+            "weave-kube": self._weave_kube,
+            "weave-npc": self._weave_npc,
         }
         try:
             recipe = recipes[image.name]
@@ -155,6 +160,29 @@ class ImageBuilder:
         }
         return layer, config
 
+    def _flannel(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        program = work / "flanneld"
+        self.go.build("flannel", image.version, "flanneld", image.arch, program)
+        layer = Layer()
+        layer.file("opt/bin/flanneld", program, mode=0o755)
+        files = self.debian.unpack(["iptables", "nftables", "iproute2", "busybox-static"], image.arch, work)
+        _add_files(layer, files, partial(_flannel_wants, triplet=GNU_TRIPLETS[image.arch]))
+        # The package makes these names when it is installed. Other than the published image, this one does not look
+        # whether the host keeps its rules in the older tables.
+        for name in (
+            "iptables",
+            "ip6tables",
+            "iptables-save",
+            "iptables-restore",
+            "ip6tables-save",
+            "ip6tables-restore",
+        ):
+            layer.symlink(f"usr/sbin/{name}", "xtables-nft-multi")
+        _add_busybox(layer, files[PurePosixPath("bin/busybox")], beside=files)
+        accounts(layer, ["root", "nobody"])
+        layer.directory("run")
+        return layer, {"Entrypoint": ["/opt/bin/flanneld"]}
+
     def _busybox(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
         files = self.debian.unpack(["busybox-static"], image.arch, work)
         layer = Layer()
@@ -170,12 +198,7 @@ class ImageBuilder:
         files = self.debian.unpack(["nginx-light", "busybox-static"], image.arch, work)
         _check_version(files, "usr/sbin/nginx", "nginx/", image.version)
         layer = Layer()
-        for name, path in files.items():
-            if _nginx_wants(str(name), GNU_TRIPLETS[image.arch]):
-                if path.is_symlink():
-                    layer.symlink(str(name), str(path.readlink()))
-                else:
-                    layer.file(str(name), path, mode=path.stat().st_mode & 0o755)
+        _add_files(layer, files, partial(_nginx_wants, triplet=GNU_TRIPLETS[image.arch]))
         # A shell and tools for those who look around in the container.
         _add_busybox(layer, files[PurePosixPath("bin/busybox")])
         accounts(layer, ["root", "www-data", "nobody"])
@@ -193,6 +216,14 @@ class ImageBuilder:
         }
         return layer, config
 
+    def _weave_kube(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        packages = self.debian.unpack(weave.KUBE_PACKAGES, image.arch, work)
+        return weave.kube(self.go, image.version, image.arch, packages, work, self.report)
+
+    def _weave_npc(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        packages = self.debian.unpack(weave.NPC_PACKAGES, image.arch, work)
+        return weave.npc(self.go, image.version, image.arch, packages, work)
+
 
 def busybox_applets(program: bytes) -> list[str]:
     """The names that the program answers to: a sorted list in it, which begins with "[" and "[["."""
@@ -203,11 +234,22 @@ def busybox_applets(program: bytes) -> list[str]:
     return [name.decode("ascii") for name in program[start + 1 : end].split(b"\0")]
 
 
-def _add_busybox(layer: Layer, program: Path) -> None:
+def _add_files(layer: Layer, files: Mapping[PurePosixPath, Path], wanted: Callable[[str], bool]) -> None:
+    for name, path in files.items():
+        if wanted(str(name)):
+            if path.is_symlink():
+                layer.symlink(str(name), str(path.readlink()))
+            else:
+                layer.file(str(name), path, mode=path.stat().st_mode & 0o755)
+
+
+def _add_busybox(layer: Layer, program: Path, beside: Container[PurePosixPath] = ()) -> None:
+    """The program, under the names that no other file of the image has."""
     layer.file("bin/busybox", program, mode=0o755)
     for applet in busybox_applets(program.read_bytes()):
-        if applet != "busybox":
-            layer.symlink(f"bin/{applet}", "busybox")
+        name = PurePosixPath("bin") / applet
+        if applet != "busybox" and name not in beside:
+            layer.symlink(str(name), "busybox")
 
 
 def _check_version(files: dict[PurePosixPath, Path], name: str, title: str, version: str) -> Path:
@@ -222,6 +264,21 @@ def _check_version(files: dict[PurePosixPath, Path], name: str, title: str, vers
             f"the packages' {name} is {has}, lab/mirror/images.yml says {version}: correct the version there"
         )
     return path
+
+
+def _flannel_wants(name: str, triplet: str) -> bool:
+    """What of the packages and their dependencies flanneld calls, and their licences."""
+    if name.endswith("/copyright"):
+        return True
+    if "/gconv/" in name or "/perl" in name:
+        return False
+    wanted = ("lib/", "lib64/", f"usr/lib/{triplet}/", "etc/iproute2/")
+    return (name.startswith(wanted) and not name.startswith("lib/systemd")) or name in (
+        "bin/ip",
+        "sbin/ip",
+        "usr/sbin/nft",
+        "usr/sbin/xtables-nft-multi",
+    )
 
 
 def _nginx_wants(name: str, triplet: str) -> bool:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
@@ -23,6 +24,8 @@ from .progress import Progress, size
 from .store import MISSING, locked
 from .suite_images import SuiteImageBuilder
 from .upstream import Upstream
+
+Named = TypeVar("Named", Program, Image)
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -59,7 +62,13 @@ def _parser() -> argparse.ArgumentParser:
             help="the conformance suite of the release and its images, instead of what the cluster needs",
         )
         command.add_argument(
+            "--programs", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
+        )
+        command.add_argument(
             "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
+        )
+        command.add_argument(
+            "--pod-network", metavar="NAME", help="leave the images out that only other pod networks need"
         )
     fill.add_argument(
         "--again",
@@ -79,14 +88,18 @@ def _parser() -> argparse.ArgumentParser:
 def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> tuple[list[Program], list[Image]]:
     if options.conformance:
         programs = catalogue.suite_programs(release, options.arch)
-        known = catalogue.suite_images(release, options.arch)
+        images = catalogue.suite_images(release, options.arch)
     else:
         programs = catalogue.programs(release, options.arch)
-        known = catalogue.images(release, options.arch)
-    if options.images in ("all", "none"):
-        return programs, known if options.images == "all" else []
-    names = _names(options.images, [image.name for image in known], "--images")
-    return programs, [image for image in known if image.name in names]
+        images = catalogue.images(release, options.arch, options.pod_network)
+    return _among(programs, options.programs, "--programs"), _among(images, options.images, "--images")
+
+
+def _among(known: list[Named], text: str, option: str) -> list[Named]:
+    if text in ("all", "none"):
+        return known if text == "all" else []
+    names = _names(text, [artifact.name for artifact in known], option)
+    return [artifact for artifact in known if artifact.name in names]
 
 
 def _names(text: str, known: Sequence[str], option: str) -> list[str]:
@@ -105,8 +118,12 @@ def _fill(options: argparse.Namespace) -> int:
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
     debian_release = yaml.safe_load(LAB_IMAGES_FILE.read_text(encoding="utf-8"))["debian_release"]
-    make_builder = SuiteImageBuilder if options.conformance else ImageBuilder
-    builder = make_builder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
+    debian, version = DebianFiles(debian_release), catalogue.versions(release)["kubernetes"]
+    builder = (
+        SuiteImageBuilder(go, debian, version)
+        if options.conformance
+        else ImageBuilder(go, debian, version, report=progress.report)
+    )
     work = layout.cache_directory() / "work"
     started = time.monotonic()
     with locked(options.directory, progress.say):

@@ -8,8 +8,8 @@ the same features as the published one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,18 @@ class Recipe:
     steps: tuple[Step, ...]
     ldflags: Callable[[str], list[str]] = _no_stamps
     cgo: bool = False
+    libraries: tuple[str, ...] = ()  # Debian packages with the C libraries that cgo links
     buildmode: str = ""
     # Programs that are the tests of their package, built by `go test -c`.
     tests: frozenset[str] = frozenset()
     # For a component that replaces modules by directories of its own repository ("staging"): the
     # published version that stands for those directories.
     staging: Callable[[str], str] | None = None
+    # Modules at other versions than the component asks for, because those cannot be had.
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    # A module from before Go had modules has no go.mod, and its version this suffix: the go.mod of its
+    # pins, with the versions of its dependencies, is kept by hand.
+    suffix: str = ""
 
     @property
     def programs(self) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -71,11 +77,13 @@ _KUBERNETES_PROGRAMS = (
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _CONTAINERD_TAGS = ("osusergo", "netgo", "static_build", "urfave_cli_no_docs")
 _CNI = "github.com/containernetworking/plugins"
+_WEAVE = "github.com/weaveworks/weave"
 _CNI_PLUGINS = {
     "main": "bridge dummy host-device ipvlan loopback macvlan ptp tap vlan",
     "ipam": "dhcp host-local static",
     "meta": "bandwidth firewall portmap sbr tuning vrf",
 }
+_FLANNEL = "github.com/flannel-io/flannel"
 
 # By the component's key in the release catalogue.
 RECIPES: dict[str, Recipe] = {
@@ -145,6 +153,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         ldflags=lambda version: ["-linkmode external", "-extldflags -static-pie"],
         cgo=True,
+        libraries=("libseccomp-dev",),
         buildmode="pie",
     ),
     "cni_plugins": Recipe(
@@ -168,5 +177,34 @@ RECIPES: dict[str, Recipe] = {
     "coredns": Recipe(
         modules=("github.com/coredns/coredns",),
         steps=(Step({"coredns": "github.com/coredns/coredns"}, tags=("grpcnotrace",)),),
+    ),
+    "flannel": Recipe(
+        modules=(_FLANNEL,),
+        steps=(Step({"flanneld": _FLANNEL}, tags=("netgo", "osusergo")),),
+        ldflags=lambda version: [
+            f"-X {_FLANNEL}/pkg/version.Version=v{version}",
+            "-linkmode external",
+            "-extldflags -static",
+        ],
+        # Its UDP backend is C.
+        cgo=True,
+        replaced={
+            f"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/{part}": "v1.0.1000"
+            for part in ("common", "vpc")
+        },
+    ),
+    "weave": Recipe(
+        modules=(_WEAVE,),
+        steps=(
+            Step(
+                {name: f"{_WEAVE}/prog/{name}" for name in ("weaver", "kube-utils", "weaveutil", "weave-npc")},
+                tags=("netgo", "osusergo"),
+            ),
+        ),
+        ldflags=lambda version: [f"-X main.version={version}"],
+        # weaver captures packets with libpcap; the others come out static all the same.
+        cgo=True,
+        libraries=("libpcap-dev",),
+        suffix="+incompatible",
     ),
 }

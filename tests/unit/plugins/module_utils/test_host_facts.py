@@ -88,6 +88,13 @@ def test_a_host_without_a_cluster(host):
     assert all(free > 0 for free in facts["free_mib"].values())
 
 
+def test_network_configurations(tmp_path):
+    assert _host_facts.cni_configurations(str(tmp_path / "none")) == []
+    for name in ("10-bridge.conflist", "05-other.conf", "10-bridge.conflist.old", "README"):
+        (tmp_path / name).touch()
+    assert _host_facts.cni_configurations(str(tmp_path)) == ["05-other.conf", "10-bridge.conflist"]
+
+
 def test_an_existing_cluster(host):
     host.files["/etc/systemd/system/kube-controller-manager.service"] = CONTROLLER_MANAGER
     host.files["/etc/etcd/bootstrap.env"] = BOOTSTRAP
@@ -173,3 +180,24 @@ def test_free_space_of_a_directory_that_is_yet_to_be_made(tmp_path):
 )
 def test_flag_values(unit, expected):
     assert _host_facts.flag_values(unit, {"cluster-cidr": "x"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("listing", "text"),
+    [
+        ("modules.dep", "kernel/net/openvswitch/openvswitch.ko.xz: kernel/net/nsh/nsh.ko.xz\n"),
+        ("modules.builtin", "kernel/net/openvswitch/openvswitch.ko\n"),
+    ],
+)
+def test_kernel_with_openvswitch(host, monkeypatch, listing, text):
+    monkeypatch.setattr(_host_facts.os.path, "isdir", lambda path: False)
+    assert host.facts()["openvswitch"] is False
+    host.files[f"/lib/modules/{platform.release()}/{listing}"] = "kernel/net/openvswitch/vport-vxlan.ko:\n"
+    assert host.facts()["openvswitch"] is False
+    host.files[f"/lib/modules/{platform.release()}/{listing}"] = text
+    assert host.facts()["openvswitch"] is True
+
+
+def test_kernel_that_has_loaded_openvswitch(host, monkeypatch):
+    monkeypatch.setattr(_host_facts.os.path, "isdir", lambda path: path == "/sys/module/openvswitch")
+    assert host.facts()["openvswitch"] is True
