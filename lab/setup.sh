@@ -38,6 +38,8 @@ python() {
     local stamp interpreter candidate
     stamp=$(sha256sum requirements.txt lab/setup.sh | sha256sum | cut -c1-16)
     if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
+        # The Makefile puts .venv first in PATH: not the interpreter of the environment that is about to go.
+        PATH=${PATH//"$PWD/.venv/bin:"/}
         for candidate in python3.11 python3.12 python3.13 python3; do
             if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
                 # Not the link in .venv, which make puts first in PATH and which is about to go.

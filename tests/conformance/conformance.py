@@ -135,7 +135,8 @@ def progress(lines: t.Iterable[str]) -> t.Iterator[str]:
     for line in lines:
         if ended is not None and line.strip():
             number += 1
-            yield f"{number:>4} {(ended['state'] or 'ok').lower():<8} {float(ended['seconds']):>6.0f} s  {line.strip()}"
+            name = line.strip().replace("[It] ", "")
+            yield f"{number:>4} {(ended['state'] or 'ok').lower():<8} {float(ended['seconds']):>6.0f} s  {name}"
             ended = None
         else:
             ended = _ENDED.match(line)

@@ -39,7 +39,7 @@ class SuiteImageBuilder:
         self._go = go
         self._debian = debian
         self._version = kubernetes_version
-        # Several images have the same packages: they are unpacked once, and go with this object.
+        # Several images have the same packages and programs: they are made once, and go with this object.
         self._unpacked = tempfile.TemporaryDirectory(prefix="hardway-images-")
 
     def build(self, image: Image, destination: Path) -> None:
@@ -65,10 +65,8 @@ class SuiteImageBuilder:
         write_image(destination, image.reference, image.arch, layers, config)
 
     def _agnhost(self, image: Image, work: Path) -> Made:
-        program = work / "agnhost"
-        self._go.build("conformance", self._version, "agnhost", image.arch, program)
         top = Layer()
-        top.file("agnhost", program, mode=0o755)
+        top.file("agnhost", self._agnhost_program(image.arch), mode=0o755)
         # Tests of a container's command want a second name.
         top.symlink("agnhost-2", "agnhost")
         top.directory("uploads")
@@ -145,6 +143,12 @@ class SuiteImageBuilder:
         return path
 
     @functools.cache  # noqa: B019 - the object lives as long as the program
+    def _agnhost_program(self, arch: str) -> Path:
+        program = Path(self._unpacked.name) / f"agnhost-{arch}"
+        self._go.build("conformance", self._version, "agnhost", arch, program)
+        return program
+
+    @functools.cache  # noqa: B019
     def _files(self, packages: tuple[str, ...], arch: str) -> dict[PurePosixPath, Path]:
         directory = Path(self._unpacked.name) / hashlib.sha256(" ".join([arch, *packages]).encode()).hexdigest()
         directory.mkdir()

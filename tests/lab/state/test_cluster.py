@@ -78,6 +78,18 @@ def test_runtime_answers(worker: Node) -> None:
     assert worker.out("crictl", "version").count("containerd") == 1
 
 
+def test_runtime_reads_the_hosts_files_of_registries(worker: Node) -> None:
+    directory = "/etc/containerd/certs.d/registry.example.test"
+    nowhere = 'server = "http://127.0.0.1:9"'
+    worker.out("sh", "-c", f"mkdir -p {directory} && echo '{nowhere}' >{directory}/hosts.toml")
+    try:
+        pulled = worker.run("crictl", "pull", "registry.example.test/none:1")
+    finally:
+        worker.out("rm", "-r", directory)
+    assert pulled.rc != 0
+    assert "http://127.0.0.1:9/v2/none/manifests/1" in pulled.stderr
+
+
 def test_health_proxy_answers_for_its_name_alone(cluster: Cluster, controller: Node) -> None:
     url = f"http://{controller.address}/healthz"
     name = f"kubernetes.default.svc.{cluster.domain}"

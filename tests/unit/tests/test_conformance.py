@@ -112,7 +112,7 @@ def test_progress_says_each_test_as_it_ends() -> None:
 k8s.io/kubernetes/test/e2e/pods.go:1
 ------------------------------
 • [FAILED] [3.000 seconds]
-[sig-node] Pods should stop [Conformance]
+[sig-node] Pods [It] should stop [Conformance]
 ------------------------------
 S [SKIPPED] [0.100 seconds]
 [sig-apps] Daemon set
