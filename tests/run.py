@@ -65,7 +65,6 @@ PARTS = (
     Part("network", ("test-network",), "lab", 330),
     Part("check runs", ("test-check-runs",), "lab", 330, always=False),
     Part("rebuild", ("test-rebuild",), "lab", 70),
-    Part("tags and limits", ("test-tags",), "lab", 300, always=False),
     Part("faults", ("test-faults",), "lab", 390),
     Part("lab-down", ("lab-down",), "lab", 15),
     Part("scenario etcd", ("molecule SCENARIO=etcd",), "own hosts", 280),

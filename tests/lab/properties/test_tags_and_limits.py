@@ -86,7 +86,7 @@ def test_a_name_for_the_api_alone(cluster: Cluster, inventory: str) -> None:
     before, old = snapshot(cluster), serials(cluster.pki)
     run(inventory, "--tags=ca", *name)
     assert reissued(cluster.pki, old) == {"kubernetes"}
-    assert touched(before, snapshot(cluster)) == {PKI: {"kubernetes.pem"}}
+    assert touched(before, snapshot(cluster)) == {PKI: {"kubernetes.csr", "kubernetes.pem"}}
     before = snapshot(cluster)
     run(inventory, *name)
     uses = {node.name: {"/etc/etcd", "/etc/etcd/kubernetes.pem"} for node in cluster.members}
@@ -113,7 +113,9 @@ def test_the_certificate_of_one_worker_alone(cluster: Cluster, inventory: str) -
     run(inventory, "--tags=ca")
     assert reissued(cluster.pki, old) == {worker.name}
     assert names_of(cluster.pki, worker.name) == names
-    assert touched(before, snapshot(cluster)) == {PKI: {f"{worker.name}.pem", f"{worker.name}.kubeconfig"}}
+    assert touched(before, snapshot(cluster)) == {
+        PKI: {f"{worker.name}.{kind}" for kind in ("csr", "pem", "kubeconfig")}
+    }
     before = snapshot(cluster)
     run(inventory)
     paths = {f"/var/lib/kubelet/{worker.name}.pem", "/var/lib/kubelet/kubeconfig"}
