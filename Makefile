@@ -13,6 +13,8 @@ CUSTOM := inventories/lab-custom
 SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(SETTINGS))
 # A lab of another size, release or settings keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
+# Name of a host's container, as the inventory has it.
+container = $$(ansible-inventory -i $(INVENTORY) --host $(1) | python -c 'import json, sys; print(json.load(sys.stdin)["ansible_host"])')
 
 # None of the targets is a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -45,7 +47,7 @@ lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKER
 	@$(MAKE) --no-print-directory lab-info
 
 lab-info: ## nodes, kubeconfig and shell of the lab
-	@docker exec hardway-client kubectl get nodes -o wide
+	@docker exec $(call container,client) kubectl get nodes -o wide
 	@echo
 	@echo "inventory:   $(INVENTORY)"
 	@echo "kubeconfig:  $(CURDIR)/.lab/pki/remote-admin.kubeconfig (from this machine)"
@@ -53,7 +55,7 @@ lab-info: ## nodes, kubeconfig and shell of the lab
 	@echo "check:       make smoke"
 
 lab-shell: ## a shell on HOST (client unless given)
-	@docker exec -it hardway-$(or $(HOST),client) bash
+	@docker exec -it $(call container,$(or $(HOST),client)) bash
 
 lab-wipe: setup ## make HOST anew, empty
 	@test -n "$(HOST)" || { echo "lab-wipe: name the host: make lab-wipe HOST=wrk02" >&2; exit 1; }
@@ -124,6 +126,9 @@ test-unchanged: setup ## site.yml again, as a check run, and each tag alone: not
 test-package: setup ## the built archive, installed elsewhere, runs as hardway.kubernetes.site
 	@tests/packaged.sh -i $(CURDIR)/$(INVENTORY)
 
+test-tags: setup ## a chapter or a host alone: it does its work and touches nothing else; a wiped worker comes back
+	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
+
 conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES=)
 	@lab/setup.sh build
 	@python tests/conformance/conformance.py --inventory $(INVENTORY) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(SKIP),--skip='$(SKIP)') \
@@ -136,7 +141,7 @@ conformance-part: setup ## a part of it that takes some minutes
 # A package goes as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 	@$(MAKE) --no-print-directory lab-wipe HOST=wrk02
-	@docker exec hardway-wrk02 sh -c 'dpkg --purge socat >/dev/null && ! command -v socat'
+	@docker exec $(call container,wrk02) sh -c 'dpkg --purge socat >/dev/null && ! command -v socat'
 	@ansible-playbook -i $(INVENTORY) playbooks/site.yml --tags worker --limit wrk02
 	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory smoke

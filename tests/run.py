@@ -78,9 +78,9 @@ PARTS = (
     Part("scratch", ("test-scratch", "lab-down"), "own hosts", 240, always=False),
     Part(
         "three controllers",
-        ("lab-down", "lab CONTROLLERS=3", "test-lab", "test-faults", "lab-down"),
+        ("lab-down", "lab CONTROLLERS=2", "lab CONTROLLERS=3", "test-lab", "test-faults", "lab-down"),
         "own hosts",
-        520,
+        560,
         always=False,
     ),
     Part("release 1.36", ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"), "own hosts", 130, False, 2700),

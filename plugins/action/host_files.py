@@ -9,7 +9,7 @@ import base64
 import os
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host_files import SECRET_MARKS
@@ -62,6 +62,11 @@ class ActionModule(ActionBase):
             if "src" in entry and self._task.check_mode:
                 # An earlier task makes it in a real run: predict that the file is written.
                 return f"{entry['src']} does not exist yet\n".encode()
+            if isinstance(error, AnsibleFileNotFound) and "src" in entry:
+                raise AnsibleActionFail(
+                    f"{entry['path']}: {entry['src']} is not on the control node; an earlier chapter makes it "
+                    "(--tags ca: certificates, kubeconfigs and the encryption key). Nothing was written."
+                ) from error
             raise AnsibleActionFail(f"{entry['path']}: {error}") from error
 
     def _render(self, template: str, task_vars: dict[str, t.Any]) -> bytes:

@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 _LOG = "/var/tmp/load.log"
 _SCRIPT = "/var/tmp/load.py"
 _UNIT = "hardway-load"
+# Writes in a row that show that it is at work.
+ENOUGH = 20
 
 
 @dataclasses.dataclass
@@ -30,6 +32,7 @@ class Report:
     :ivar gap: longest time between two acknowledged writes.
     :ivar lost: acknowledged writes that are not there in the end.
     :ivar ready: time from the fault until every node is Ready again.
+    :ivar quorum: whether etcd kept its quorum.
     """
 
     fault: str
@@ -39,25 +42,30 @@ class Report:
     lost: int = 0
     stale: int = 0
     ready: float = 0.0
+    quorum: bool = True
 
     def __str__(self) -> str:
         return (
             f"{self.fault:<52} {self.writes:>6} {self.failed:>6} {self.gap:>8.1f} {self.lost:>5} {self.stale:>5} "
-            f"{self.ready:>8.1f}"
+            f"{self.ready:>9.1f}  {'kept' if self.quorum else 'lost'}"
         )
 
 
-HEADING = f"{'fault':<52} {'writes':>6} {'failed':>6} {'gap (s)':>8} {'lost':>5} {'stale':>5} {'Ready (s)':>8}"
+HEADING = f"{'fault':<52} {'writes':>6} {'failed':>6} {'gap (s)':>8} {'lost':>5} {'stale':>5} {'Ready (s)':>9}  quorum"
 reports: list[Report] = []
 
 
 class Load:
-    """The client's work during one fault."""
+    """The client's work during one fault.
 
-    def __init__(self, cluster: Cluster, namespace: str, fault: str) -> None:
+    :param way: how it asks the API, "http" ten times a second or "kubectl".
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, fault: str, way: str = "http") -> None:
         self.cluster = cluster
         self.client: Node = cluster.client
         self.namespace = namespace
+        self.way = way
         self.report = Report(fault)
 
     def __enter__(self) -> Load:
@@ -66,9 +74,9 @@ class Load:
         self.client.out("sh", "-c", f"rm -f {_LOG}*; echo {script} | base64 --decode >{_SCRIPT}")
         self.client.out(
             "systemd-run", f"--unit={_UNIT}", "--collect", "--setenv=HOME=/root",
-            "python3", _SCRIPT, _LOG, "/root/.kube/config", self.namespace,
+            "python3", _SCRIPT, _LOG, "/root/.kube/config", self.namespace, self.way,
         )  # fmt: skip
-        wait_until(lambda: self._lines("write", "ok") > 20, seconds=30, what="the client writes")
+        wait_until(lambda: self._lines("write", "ok") > ENOUGH, seconds=60, what="the client writes")
         self.began = time.monotonic()
         return self
 
@@ -83,8 +91,8 @@ class Load:
         # Without a write afterwards the gap that the fault made would have no end, and would not be seen.
         acknowledged = self._lines("write", "ok")
         wait_until(
-            lambda: self._lines("write", "ok") > acknowledged + 20,
-            seconds=30,
+            lambda: self._lines("write", "ok") > acknowledged + ENOUGH,
+            seconds=60,
             what=f"{self.report.fault}: writes go on",
         )
 

@@ -16,9 +16,9 @@ if t.TYPE_CHECKING:
 
 
 @pytest.fixture
-def load(cluster: Cluster, namespace: str) -> t.Callable[[str], Load]:
-    """Return a context: the client works while it is open."""
-    return lambda fault: Load(cluster, namespace, fault)
+def load(cluster: Cluster, namespace: str) -> t.Callable[..., Load]:
+    """Return a context: the client works while it is open. ``load(fault, "kubectl")`` works with kubectl."""
+    return lambda fault, way="http": Load(cluster, namespace, fault, way)
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes and reads through the load balancer, ten times a second, and keeps count. Runs on the client host.
 
-usage: load.py LOG KUBECONFIG NAMESPACE
+usage: load.py LOG KUBECONFIG NAMESPACE http|kubectl
 
 Each write adds a numbered entry to a ConfigMap; each read asks for it back. A line of LOG is
 "KIND NUMBER BEGIN END OUTCOME", times in seconds since the epoch. It needs python3 and kubectl, no package.
+With "kubectl" each request is a run of kubectl, which takes a good part of a second of its own.
 """
 
 from __future__ import annotations
@@ -47,27 +48,51 @@ def connection(kubeconfig):
     return lambda: http.client.HTTPSConnection(host, int(port), timeout=TIMEOUT, context=context)
 
 
-def main():
-    log_path, kubeconfig, namespace = sys.argv[1:]
+def over_http(kubeconfig, namespace):
+    """Return a function that asks the API: (method, body) -> (status, answer)."""
     connect = connection(kubeconfig)
     path = f"/api/v1/namespaces/{namespace}/configmaps"
 
-    def ask(method, url, body=None):
+    def ask(method, body=None):
         # A connection of its own each time: the load balancer has to choose again.
         server = connect()
         try:
             headers = {"Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json"}
+            url = path if method == "POST" else path + "/" + NAME
             server.request(method, url, body=json.dumps(body) if body else None, headers=headers)
             answer = server.getresponse()
             return answer.status, answer.read()
         finally:
             server.close()
 
+    return ask
+
+
+def with_kubectl(kubeconfig, namespace):
+    """Return the same as over_http, by the tool that people use; its exit code stands for a status."""
+    kubectl = ["kubectl", f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", f"--request-timeout={TIMEOUT:g}s"]
+
+    def ask(method, body=None):
+        arguments = {
+            "POST": ["create", "configmap", NAME],
+            "PATCH": ["patch", "configmap", NAME, "--type=merge", "--patch", json.dumps(body)],
+            "GET": ["get", "configmap", NAME, "--output=json"],
+        }[method]
+        done = subprocess.run([*kubectl, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        return 200 if done.returncode == 0 else done.returncode, done.stdout
+
+    return ask
+
+
+def main():
+    log_path, kubeconfig, namespace, way = sys.argv[1:]
+    ask = {"http": over_http, "kubectl": with_kubectl}[way](kubeconfig, namespace)
+
     def timed(log, kind, number, method, body=None):
         start = time.time()
         answer = None
         try:
-            status, found = ask(method, path + "/" + NAME, body)
+            status, found = ask(method, body)
             outcome = "ok" if status == 200 else f"status-{status}"
             answer = found if status == 200 else None
         except (OSError, http.client.HTTPException) as error:
@@ -75,7 +100,7 @@ def main():
         log.write(f"{kind} {number} {start:.3f} {time.time():.3f} {outcome}\n")
         return answer
 
-    ask("POST", path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}})
+    ask("POST", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}})
     number = 0
     with open(log_path, "w", encoding="ascii", buffering=1) as log:
         while not os.path.exists(log_path + ".stop"):

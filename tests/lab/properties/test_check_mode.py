@@ -8,14 +8,12 @@ The edits stay: each is made on what the ones before it left.
 
 from __future__ import annotations
 
-import datetime
 import pathlib
 import typing as t
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from certificates import put_worse, reissued, serials
 from playbook import Run, run, variables
 
 if t.TYPE_CHECKING:
@@ -81,6 +79,14 @@ def test_a_manifest(edited: Edited, cluster: Cluster) -> None:
     assert cluster.get("deployment", "coredns", "--namespace=kube-system")["spec"]["replicas"] == 1
 
 
+def test_a_manifest_without_the_controllers(edited: Edited, cluster: Cluster) -> None:
+    """The API answers the control node, whatever hosts --limit leaves."""
+    worker = cluster.workers[-1].name
+    done = edited.check_then_run("--tags=addons", f"--limit={worker}", addons_dns_replicas=2)
+    assert len(done.changed) == 1
+    assert cluster.get("deployment", "coredns", "--namespace=kube-system")["spec"]["replicas"] == 2
+
+
 def test_a_port_of_the_load_balancer(edited: Edited, cluster: Cluster) -> None:
     done = edited.check_then_run("--tags=lb", lb_ports=[6443, 443, 8443])
     assert {host for _task, host in done.changed} == {node.name for node in cluster.groups["lb"]}
@@ -116,10 +122,10 @@ for file in *; do mv "$file" "$(echo "$file" | sed "s/$old/v$1/")"; done
 
 def test_a_certificate_that_soon_ends(edited: Edited, cluster: Cluster) -> None:
     name = cluster.workers[0].name
-    _shorten(cluster.pki, name, days=3)
-    serial = _serial(cluster.pki / f"{name}.pem")
+    put_worse(cluster.pki, name, days=3)
+    old = serials(cluster.pki)
     done = edited.check_then_run("--tags=ca,worker")
-    assert _serial(cluster.pki / f"{name}.pem") != serial
+    assert reissued(cluster.pki, old) == {name}
     assert done.hosts("worker") == {name}
     assert cluster.workers[0].out("cat", f"/var/lib/kubelet/{name}.pem") == (cluster.pki / f"{name}.pem").read_text()
 
@@ -140,27 +146,3 @@ def test_a_worker_less(edited: Edited, cluster: Cluster, tmp_path: pathlib.Path)
         edited.inventory = str(given)
         edited.values.pop("cluster_pki_directory", None)
     assert gone not in {host for _task, host in done.changed}
-
-
-def _serial(path: pathlib.Path) -> int:
-    return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
-
-
-def _shorten(pki: pathlib.Path, name: str, *, days: int) -> None:
-    """Replace a certificate by one that says the same and ends soon."""
-    old = x509.load_pem_x509_certificate((pki / f"{name}.pem").read_bytes())
-    authority = serialization.load_pem_private_key((pki / "ca-key.pem").read_bytes(), None)
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(old.subject)
-        .issuer_name(old.issuer)
-        .public_key(old.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=362))
-        .not_valid_after(now + datetime.timedelta(days=days))
-    )
-    for extension in old.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
-    made = builder.sign(authority, hashes.SHA256())  # type: ignore[arg-type]
-    (pki / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))

@@ -172,12 +172,20 @@ def _secrets(cluster: Cluster) -> dict[str, set[str]]:
     key = re.search(r"secret: (\S+)", (cluster.pki / "encryption-config.yaml").read_text())
     assert key, "encryption-config.yaml has no key"
     secrets["encryption-config.yaml"] = {key.group(1)}
+    tokens = (
+        "find /var/lib/kubelet/pods -type f -path '*/volumes/kubernetes.io~projected/*/token' "
+        """-exec sh -c 'for file; do cat "$file"; echo; done' sh {} +"""
+    )
+    for node in cluster.workers:
+        found = node.out("sh", "-c", tokens).split()
+        secrets |= {f"token {number} on {node.name}": {token} for number, token in enumerate(found)}
     return secrets
 
 
 def test_no_secret_is_said_logged_or_left_behind(cluster: Cluster, diary: Diary) -> None:
     secrets = _secrets(cluster)
     assert len(secrets) >= 10
+    assert any(name.startswith("token ") for name in secrets), "no pod has a token"
     places = {path.name: path.read_text(errors="replace") for path in diary.directory.iterdir()}
     assert len(places) > 5 and all(places.values())
     for node in _hosts(cluster):

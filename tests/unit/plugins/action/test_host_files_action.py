@@ -127,6 +127,8 @@ def test_a_missing_file_is_named_with_where_it_goes(run, option):
         run({"path": "/etc/etcd/ca.pem", option: "no-such-file"})
     assert str(caught.value).startswith("/etc/etcd/ca.pem: ")
     assert "no-such-file" in str(caught.value)
+    # What is copied comes from an earlier chapter.
+    assert ("--tags ca" in str(caught.value)) is (option == "src")
 
 
 def test_check_mode_expects_what_an_earlier_task_makes(run, tmp_path):

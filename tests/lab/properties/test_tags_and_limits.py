@@ -1,0 +1,162 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A part of the sequence, or a part of the hosts: it does its work, and touches nothing else."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from certificates import names_of, put_worse, reissued, serials
+from playbook import ROOT, run, variables
+from snapshot import PKI, snapshot, touched
+from support import wait_until
+
+if t.TYPE_CHECKING:
+    from support import Cluster, Node
+
+pytestmark = pytest.mark.disruptive
+
+# A file of each chapter, and the unit that reads it.
+CHAPTERS = (
+    ("etcd", "etcd", "/etc/systemd/system/etcd.service", "etcd"),
+    ("apiserver", "controllers", "/etc/systemd/system/kube-apiserver.service", "kube-apiserver"),
+    (
+        "controller_manager",
+        "controllers",
+        "/etc/systemd/system/kube-controller-manager.service",
+        "kube-controller-manager",
+    ),
+    ("scheduler", "controllers", "/etc/systemd/system/kube-scheduler.service", "kube-scheduler"),
+    ("healthz_nginx", "controllers", "/etc/nginx/sites-available/kubernetes.default.svc.cluster.local", "nginx"),
+    ("lb", "lb", "/etc/nginx/tcpconf.d/kubernetes.conf", "nginx"),
+    ("client", "clients", "/root/.kube/config", ""),
+    ("worker", "workers", "/etc/systemd/system/kube-proxy.service", "kube-proxy"),
+    # What it says comes from the API, which the control node asks: no controller is part of the run.
+    ("addons", "workers", "/etc/cni/net.d/10-*.conflist", ""),
+)
+
+
+@pytest.fixture
+def inventory(pytestconfig: pytest.Config) -> str:
+    return str(pytestconfig.option.ansible_inventory)
+
+
+@pytest.mark.parametrize(("tag", "part", "path", "unit"), CHAPTERS, ids=[chapter[0] for chapter in CHAPTERS])
+def test_one_chapter_on_one_host(cluster: Cluster, inventory: str, tag: str, part: str, path: str, unit: str) -> None:
+    """With the facts of one host alone it writes what a run of all hosts wrote."""
+    node = cluster.groups[part][-1]
+    path = node.out("sh", "-c", f"echo {path}").strip()
+    wanted = node.out("cat", path)
+    before = snapshot(cluster)
+    node.out("sh", "-c", 'echo "# another hand" >>"$0"', path)
+    done = run(inventory, f"--tags={tag}", f"--limit={node.name}")
+    assert done.hosts(tag) == {host for _task, host in done.changed} == {node.name}
+    assert node.out("cat", path) == wanted
+    # The file is another one, so its directory has another time.
+    expected = {path, str(pathlib.PurePath(path).parent), unit} - {""}
+    assert touched(before, snapshot(cluster)) == {node.name: expected}
+
+
+def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str) -> None:
+    worker = cluster.workers[-1]
+    before = snapshot(cluster)
+    _wipe(inventory, worker)
+    # A package goes as well, so that the role has something to install from the distribution.
+    worker.out("sh", "-c", "dpkg --purge socat >/dev/null && ! command -v socat")
+    # What has no pod network is a node all the same, and nothing waits for it to be Ready.
+    first = run(inventory, "--tags=worker", "--skip-tags=addons", f"--limit={worker.name}")
+    assert first.hosts("addons") == set()
+    assert worker.out("ls", "/etc/cni/net.d") == ""
+    assert worker.out("systemctl", "is-active", "kubelet").strip() == "active"
+    done = run(inventory, "--tags=worker", f"--limit={worker.name}")
+    assert done.hosts("addons") == {host for _task, host in first.changed + done.changed} == {worker.name}
+    assert set(touched(before, snapshot(cluster))) == {worker.name}
+    assert _ready(cluster, worker)
+    # Pods find their way to it, and it to them.
+    run(inventory, playbook="playbooks/smoke.yml")
+    assert run(inventory).changed == []
+
+
+def test_a_name_for_the_api_alone(cluster: Cluster, inventory: str) -> None:
+    """Who uses the certificate reads it again by itself: nothing restarts."""
+    name = ("--extra-vars", '{"ca_extra_sans": ["api.example.com"]}')
+    before, old = snapshot(cluster), serials(cluster.pki)
+    run(inventory, "--tags=ca", *name)
+    assert reissued(cluster.pki, old) == {"kubernetes"}
+    assert touched(before, snapshot(cluster)) == {PKI: {"kubernetes.csr", "kubernetes.pem"}}
+    before = snapshot(cluster)
+    run(inventory, *name)
+    uses = {node.name: {"/etc/etcd", "/etc/etcd/kubernetes.pem"} for node in cluster.members}
+    for node in cluster.controllers:
+        uses[node.name] = uses.get(node.name, set()) | {"/var/lib/kubernetes", "/var/lib/kubernetes/kubernetes.pem"}
+    assert touched(before, snapshot(cluster)) == uses
+    for node, port in [(node, 6443) for node in cluster.controllers] + [(node, 2379) for node in cluster.members]:
+        wait_until(
+            lambda node=node, port=port: "api.example.com" in _served_names(cluster, node, port),
+            seconds=90,
+            what=f"{node.name}:{port} shows the new certificate",
+        )
+    run(inventory)
+    assert reissued(cluster.pki, old) == {"kubernetes"}
+    assert run(inventory).changed == []
+
+
+def test_the_certificate_of_one_worker_alone(cluster: Cluster, inventory: str) -> None:
+    worker = cluster.workers[0]
+    before, old = snapshot(cluster), serials(cluster.pki)
+    names = names_of(cluster.pki, worker.name)
+    put_worse(cluster.pki, worker.name, addresses=False)
+    assert names_of(cluster.pki, worker.name) != names
+    run(inventory, "--tags=ca")
+    assert reissued(cluster.pki, old) == {worker.name}
+    assert names_of(cluster.pki, worker.name) == names
+    assert touched(before, snapshot(cluster)) == {
+        PKI: {f"{worker.name}.{kind}" for kind in ("csr", "pem", "kubeconfig")}
+    }
+    before = snapshot(cluster)
+    run(inventory)
+    paths = {f"/var/lib/kubelet/{worker.name}.pem", "/var/lib/kubelet/kubeconfig"}
+    assert touched(before, snapshot(cluster)) == {worker.name: {*paths, "kubelet"}}
+    assert run(inventory).changed == []
+
+
+def test_all_but_the_addons(cluster: Cluster, inventory: str) -> None:
+    cluster.kubectl("delete", "deployment", "coredns", "--namespace=kube-system")
+    before = snapshot(cluster)
+    assert run(inventory, "--skip-tags=addons").changed == []
+    assert touched(before, snapshot(cluster)) == {}
+    assert cluster.client.run("kubectl", "get", "deployment", "coredns", "--namespace=kube-system").rc == 1
+    assert run(inventory).tasks == {"hardway.kubernetes.addons : RBAC for the API servers, and cluster DNS"}
+    assert run(inventory).changed == []
+
+
+def test_a_host_without_its_certificates(cluster: Cluster, inventory: str, tmp_path: pathlib.Path) -> None:
+    """A chapter says which earlier one it lacks."""
+    worker = cluster.workers[-1]
+    before = snapshot(cluster)
+    elsewhere = variables(cluster_pki_directory=str(tmp_path))
+    refused = run(inventory, "--tags=worker", f"--limit={worker.name}", *elsewhere, succeeds=False)
+    assert refused.returncode != 0
+    assert refused.changed == []
+    assert f"{tmp_path}/ca.pem is not on the control node" in " ".join(refused.failures)
+    assert "--tags ca" in " ".join(refused.failures)
+    assert touched(before, snapshot(cluster)) == {}
+
+
+def _wipe(inventory: str, node: Node) -> None:
+    for playbook in ("destroy", "create"):
+        run(inventory, f"--limit={node.name}", playbook=str(ROOT / "lab" / f"{playbook}.yml"))
+
+
+def _ready(cluster: Cluster, node: Node) -> bool:
+    conditions = cluster.get("node", node.name)["status"]["conditions"]
+    return [found["status"] for found in conditions if found["type"] == "Ready"] == ["True"]
+
+
+def _served_names(cluster: Cluster, node: Node, port: int) -> str:
+    """The names in the certificate that an address shows."""
+    asked = f"openssl s_client -connect {node.address}:{port} </dev/null 2>/dev/null"
+    return cluster.client.out("sh", "-c", f"{asked} | openssl x509 -noout -ext subjectAltName")
