@@ -144,16 +144,18 @@ def cluster_warnings(plan: t.Mapping[str, t.Any]) -> list[str]:
     return warnings
 
 
-def _resources(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+def _resources(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any], *, member: bool) -> list[str]:
     problems = []
     if facts["memory_mib"] < settings["memory_mib"]:
         problems.append(
             f"{host}: has {facts['memory_mib']} MiB of memory; preflight_memory_mib asks for {settings['memory_mib']}"
         )
     problems += [
-        f"{host}: has {free} MiB free under {path}; preflight_free_mib asks for {settings['free_mib']}"
-        for path, free in facts["free_mib"].items()
-        if free < settings["free_mib"]
+        f"{host}: has {free} MiB free under {path}; preflight_{setting} asks for {settings[setting]}"
+        for setting, found in (("free_mib", facts["free_mib"]), ("etcd_free_mib", facts["etcd"]["free_mib"]))
+        if setting == "free_mib" or member
+        for path, free in found.items()
+        if free < settings[setting]
     ]
     return problems
 
@@ -208,7 +210,7 @@ def host_problems(
     """Return what is wrong with the hosts themselves.
 
     :param facts: facts of ``host_facts`` by host; none for a host that could not be asked.
-    :param settings: ``memory_mib``, ``free_mib``, ``clock_seconds``, ``systems``,
+    :param settings: ``memory_mib``, ``free_mib``, ``etcd_free_mib``, ``clock_seconds``, ``systems``,
         ``architectures`` and ``existing`` (settings an existing cluster keeps, by variable).
     """
     problems: list[str] = []
@@ -216,7 +218,8 @@ def host_problems(
         if not found:
             problems.append(f"{host}: could not be reached; check its connection variables and that it runs")
             continue
-        problems += _system(host, found, settings) + _resources(host, found, settings)
+        problems += _system(host, found, settings)
+        problems += _resources(host, found, settings, member=host in plan.get("etcd", []))
         problems += _existing(host, found, settings)
         address = plan["addresses"].get(host)
         if address and found["addresses"] and address not in found["addresses"]:
