@@ -15,8 +15,9 @@ SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE))
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 
 .PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
-	test-packaging test-packaging-newest test-installed test-bad-input test-rebuild test test-fast test-full bench bench-pki docs
+	lint oracles units fuzz test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
+	test-packaging test-packaging-newest test-installed test-bad-input test-rebuild conformance conformance-part \
+	test test-fast test-full bench bench-pki docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -77,20 +78,27 @@ lint: setup ## ansible-lint, yamllint and ruff
 	@ruff format --check .
 	@ansible-lint --offline
 
-oracles: setup ## the cfssl that certificates are compared with, built into the cache
+oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
 	@python tests/cfssl/build.py
+	@python lab/mirror/mirror.py fill --programs kubectl --images none --directory $(HARDWAY_MIRROR)
 
 units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
 
+fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
+	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
+
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
+# Every version of the catalogue: the lab's mirror may have that of one release alone.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
+	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/vars/main.yml"))["__cluster_catalogue"]["releases"])'); do \
+	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
 # The hosts of a scenario that fails stay, to be looked at.
-molecule: engine ## every scenario under molecule/ (SCENARIO= for one)
+molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
 	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do \
 		molecule destroy --scenario-name $$scenario; \
 		molecule test --destroy never --scenario-name $$scenario; \
@@ -135,6 +143,15 @@ test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks
 	@ansible-playbook -i $(BAD_INPUT) lab/destroy.yml
 	@rm -rf .lab/bad-input
 
+conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES=)
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(SKIP),--skip='$(SKIP)') \
+		$(if $(LABELS),--labels='$(LABELS)') $(if $(NODES),--nodes=$(NODES))
+
+conformance-part: setup ## a part of it that takes some minutes
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES))
+
 # A package goes as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 	@$(MAKE) --no-print-directory lab-wipe HOST=wrk02
@@ -152,8 +169,9 @@ test: setup ## what proves it, on a lab made from nothing, and a part of what ta
 test-full: setup ## everything that proves it
 	@python tests/run.py full
 
-bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab)
+bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
+	@$(MAKE) --no-print-directory bench-pki
 
-bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto
+bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto, and how that grows
 	@python tests/bench/pki.py

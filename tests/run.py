@@ -64,6 +64,7 @@ class Part:
 PARTS = (
     Part("lint", ("lint",), "fast", 60),
     Part("units", ("units",), "fast", 100, limit=1500),
+    Part("fuzz", ("fuzz",), "fast", 60, always=False),
     Part("integration", ("test-integration",), "fast", 75),
     Part("packaging", ('test-packaging CHECKS="contents documents"',), "fast", 60, limit=900),
     Part("sanity", ("test-packaging CHECKS=sanity",), "fast", 180, False, 1500),

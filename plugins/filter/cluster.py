@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters that turn the inventory and the release catalogue into plain data."""
+"""Filters that turn the inventory, the release catalogue, certificates and durations into plain data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _catalogue, _etcd_plan, _plan, _preflight
+from ansible_collections.hardway.kubernetes.plugins.module_utils import (
+    _catalogue,
+    _etcd_plan,
+    _plan,
+    _preflight,
+    _x509_filters,
+)
 
 
 def _reported(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -31,9 +37,12 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filters by name."""
         functions: dict[str, t.Callable[..., t.Any]] = {
+            "apiserver_addresses": _plan.apiserver_addresses,
             "certificate_plan": _plan.certificate_plan,
             "cluster_problems": _preflight.cluster_problems,
             "cluster_warnings": _preflight.cluster_warnings,
+            "days_until_expiry": _x509_filters.days_until_expiry,
+            "duration_seconds": _x509_filters.duration_seconds,
             "etcd_initial_cluster": _plan.etcd_initial_cluster,
             "etcd_membership": _etcd_plan.etcd_membership,
             "etcd_surplus": _etcd_plan.etcd_surplus,
@@ -42,6 +51,7 @@ class FilterModule:
             "image_name": _catalogue.image_name,
             "kubeconfig_plan": _plan.kubeconfig_plan,
             "pod_cidrs": _plan.pod_cidrs,
+            "pod_routes": _plan.pod_routes,
             "program_plan": _catalogue.program_plan,
             "release_versions": _catalogue.release_versions,
             "service_address": _plan.service_address,

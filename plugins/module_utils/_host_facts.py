@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_data import identity
 
-__all__ = ("collect", "flag_values")
+__all__ = ("cni_configurations", "collect", "flag_values")
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
@@ -79,6 +79,15 @@ def _addresses(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
 def _packages(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
     out = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])[1]
     return [line.split()[0] for line in out.splitlines() if line.endswith(" installed")]
+
+
+def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
+    """Return the names of the files that a container runtime would take a network from."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    return sorted(name for name in names if name.endswith((".conf", ".conflist", ".json")))
 
 
 def _etcd(*, runs: bool) -> dict[str, t.Any]:
@@ -151,4 +160,5 @@ def collect(
         "units": dict(zip(units, states)),
         "etcd": etcd,
         "cluster": cluster,
+        "cni_configurations": cni_configurations(),
     }

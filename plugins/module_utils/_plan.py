@@ -10,12 +10,14 @@ import ipaddress
 import typing as t
 
 __all__ = (
+    "apiserver_addresses",
     "certificate_plan",
     "etcd_initial_cluster",
     "host_urls",
     "kubeconfig_plan",
     "node_address",
     "pod_cidrs",
+    "pod_routes",
     "service_address",
     "topology",
     "unready_nodes",
@@ -70,6 +72,35 @@ def service_address(cidr: str) -> str:
     return str(ipaddress.ip_network(cidr)[1])
 
 
+def apiserver_addresses(
+    plan: t.Mapping[str, t.Any],
+    service_cidr: str,
+    *,
+    domain: str = "cluster.local",
+    extra: t.Sequence[str] | None = None,
+) -> list[str]:
+    """Return every name and address at which an API server, or the etcd beside it, is reached.
+
+    They are what ``-hostname`` gets in the article: the API's own Service, loopback, and every
+    controller, etcd host and load balancer by name and by address.
+
+    :param extra: further ones, such as the name that a load balancer has outside.
+    """
+    names = [
+        service_address(service_cidr),
+        "127.0.0.1",
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        f"kubernetes.default.svc.{domain}",
+    ]
+    for role in ("controllers", "etcd", "load_balancers"):
+        for host in plan[role]:
+            names += [host, plan["addresses"][host]]
+    return list(dict.fromkeys([*names, *(extra or [])]))
+
+
 def _csr(common_name: str, organization: str, settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     name = {**settings["name"], "O": organization}
     return {"CN": common_name, "key": dict(settings["key"]), "names": [name]}
@@ -88,7 +119,6 @@ def certificate_plan(
     :param settings: ``service_cidr``, ``domain``, ``name`` and ``ca_name`` (C, L, OU, ST of the
         subjects), ``key`` and ``ca_key`` (algo, size), ``ca_expiry``, ``extra_sans``.
     """
-    domain = settings["domain"]
     ca = {"expiry": settings["ca_expiry"]}
 
     def authority(name: str, common_name: str) -> dict[str, t.Any]:
@@ -106,20 +136,9 @@ def certificate_plan(
             "csr": _csr(common_name, organization, settings),
         }
 
-    api_sans = [
-        service_address(settings["service_cidr"]),
-        "127.0.0.1",
-        "localhost",
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        f"kubernetes.default.svc.{domain}",
-    ]
-    for role in ("controllers", "etcd", "load_balancers"):
-        for host in plan[role]:
-            api_sans += [host, plan["addresses"][host]]
-    api_sans += settings.get("extra_sans", [])
-
+    api_sans = apiserver_addresses(
+        plan, settings["service_cidr"], domain=settings["domain"], extra=settings.get("extra_sans", [])
+    )
     certificates = [leaf("admin", "admin", "system:masters")]
     certificates += [
         leaf(host, f"system:node:{host}", "system:nodes", hosts=[host, plan["addresses"][host]])
@@ -129,7 +148,7 @@ def certificate_plan(
         leaf("kube-controller-manager", "system:kube-controller-manager", "system:kube-controller-manager"),
         leaf("kube-proxy", "system:kube-proxy", "system:node-proxier"),
         leaf("kube-scheduler", "system:kube-scheduler", "system:kube-scheduler"),
-        leaf("kubernetes", "kubernetes", "Kubernetes", hosts=list(dict.fromkeys(api_sans))),
+        leaf("kubernetes", "kubernetes", "Kubernetes", hosts=api_sans),
         leaf("service-account", "service-accounts", "Kubernetes"),
         leaf("front-proxy-client", "front-proxy-client", "Kubernetes", ca_name="front-proxy-ca"),
     ]
@@ -181,6 +200,37 @@ def kubeconfig_plan(
 def pod_cidrs(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
     """Return each node's pod network, by node name, from the API's Node objects."""
     return {node["metadata"]["name"]: node["spec"]["podCIDR"] for node in nodes if node.get("spec", {}).get("podCIDR")}
+
+
+def pod_routes(
+    nodes: t.Iterable[t.Mapping[str, t.Any]],
+    plan: t.Mapping[str, t.Any],
+    *,
+    host: str,
+    pod_network: str,
+    pod_cidr: str,
+) -> list[str]:
+    """Return the routes to pods on other hosts that a host needs, as ``ip route`` writes them.
+
+    :param nodes: Node objects of the API.
+    :param plan: result of :func:`topology`.
+    :param host: who needs the routes.
+    :param pod_network: ``weave`` gives addresses to nodes in its own way, so that any of the plan's workers
+        is a way to every pod. For all others a node has the pods of its ``podCIDR``.
+    :param pod_cidr: network of all pods.
+    """
+    addresses = plan["addresses"]
+    if pod_network == "weave":
+        gateways = [addresses[worker] for worker in plan["workers"] if worker != host]
+        if len(gateways) < 2:
+            return [f"{pod_cidr} via {gateway}" for gateway in gateways]
+        return [" ".join([pod_cidr, *(f"nexthop via {gateway}" for gateway in gateways)])]
+    # A node that left the inventory may still be known to the API.
+    return [
+        f"{cidr} via {addresses[node]}"
+        for node, cidr in sorted(pod_cidrs(nodes).items())
+        if node != host and node in addresses
+    ]
 
 
 def unready_nodes(

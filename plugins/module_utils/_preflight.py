@@ -16,6 +16,8 @@ __all__ = ("cluster_problems", "cluster_warnings", "host_problems")
 
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "nodes"}
+_KUBE_PROXY_MODES = ("iptables", "nftables")
+_WITHOUT_NETWORK_POLICY = ("bridge", "flannel")
 _NETWORKS = ("pod_cidr", "service_cidr")
 
 
@@ -104,6 +106,14 @@ def _dns_address(value: t.Any, service: ipaddress.IPv4Network | ipaddress.IPv6Ne
 
 def _choices(settings: t.Mapping[str, t.Any]) -> list[str]:
     problems = []
+    mode = settings["kube_proxy_mode"]
+    if mode == "ipvs":
+        problems.append(
+            "worker_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be "
+            f"removed; take nftables, which was made in its place; allowed: {', '.join(_KUBE_PROXY_MODES)}"
+        )
+    elif mode not in _KUBE_PROXY_MODES:
+        problems.append(f"worker_kube_proxy_mode: {mode!r} is unknown; known: {', '.join(_KUBE_PROXY_MODES)}")
     for name, allowed in (("release", settings["releases"]), ("pod_network", settings["pod_networks"])):
         if settings[name] not in allowed:
             variable = "addons_pod_network" if name == "pod_network" else f"cluster_{name}"
@@ -116,7 +126,7 @@ def cluster_problems(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any
 
     :param plan: result of :func:`topology`.
     :param settings: ``pod_cidr``, ``service_cidr``, ``dns_address``, ``node_prefix_length``,
-        ``release`` and ``releases``, ``pod_network`` and ``pod_networks``.
+        ``release`` and ``releases``, ``pod_network`` and ``pod_networks``, ``kube_proxy_mode``.
     """
     problems = [
         f"group {group!r} has no host; it needs at least one ({purpose} run there)"
@@ -126,9 +136,18 @@ def cluster_problems(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any
     return problems + _names_and_addresses(plan) + _networks(plan, settings) + _choices(settings)
 
 
-def cluster_warnings(plan: t.Mapping[str, t.Any]) -> list[str]:
-    """Return what is allowed but should be known."""
+def cluster_warnings(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    """Return what is allowed but should be known.
+
+    :param plan: result of :func:`topology`.
+    :param settings: ``pod_network``.
+    """
     warnings = []
+    if settings["pod_network"] in _WITHOUT_NETWORK_POLICY:
+        warnings.append(
+            f"addons_pod_network {settings['pod_network']} does not enforce NetworkPolicy: the API takes such objects, "
+            "and every pod still reaches every other"
+        )
     members = len(plan["etcd"])
     if members and members % 2 == 0:
         survived = (members - 1) // 2
@@ -186,6 +205,27 @@ def _existing(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, 
     ]
 
 
+def _cni(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    chosen = settings["pod_network"]
+    ours = {f"10-{network}.conflist": network for network in settings["pod_networks"]}
+    problems = []
+    for name in facts["cni_configurations"]:
+        if ours.get(name) == chosen:
+            continue
+        if name in ours:
+            problems.append(
+                f"{host}: the cluster on it was made with addons_pod_network={ours[name]}, the inventory says "
+                f"{chosen}; its pods would be cut off from new ones: put the old value back, build a new cluster, or "
+                "move this one as docs/networks.md says"
+            )
+        elif chosen != "none":
+            problems.append(
+                f"{host}: /etc/cni/net.d/{name} is another network than addons_pod_network={chosen}, and pods might "
+                "get that one; move the file away, or set addons_pod_network to none to keep it"
+            )
+    return problems
+
+
 def _quorum(plan: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any] | None]) -> list[str]:
     members: list[str] = []
     for found in facts.values():
@@ -211,7 +251,8 @@ def host_problems(
 
     :param facts: facts of ``host_facts`` by host; none for a host that could not be asked.
     :param settings: ``memory_mib``, ``free_mib``, ``etcd_free_mib``, ``clock_seconds``, ``systems``,
-        ``architectures`` and ``existing`` (settings an existing cluster keeps, by variable).
+        ``architectures``, ``existing`` (settings an existing cluster keeps, by variable), ``pod_network`` and
+        ``pod_networks``.
     """
     problems: list[str] = []
     for host, found in facts.items():
@@ -221,6 +262,8 @@ def host_problems(
         problems += _system(host, found, settings)
         problems += _resources(host, found, settings, member=host in plan.get("etcd", []))
         problems += _existing(host, found, settings)
+        if host in plan["workers"]:
+            problems += _cni(host, found, settings)
         address = plan["addresses"].get(host)
         if address and found["addresses"] and address not in found["addresses"]:
             problems.append(

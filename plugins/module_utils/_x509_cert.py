@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import ipaddress
 import os
@@ -67,6 +68,7 @@ __all__ = (
     "differences",
     "fingerprint",
     "generate_key",
+    "is_altered",
     "is_authority",
     "iso_time",
     "key_spec",
@@ -502,14 +504,16 @@ def load_certificate(pem: bytes) -> t.Any:
 
     Raises ValueError.
     """
-    certificate = x509.load_pem_x509_certificate(pem)
     try:
+        certificate = x509.load_pem_x509_certificate(pem)
         certificate.public_key()
         _read(certificate)
+        name_text(certificate.issuer)
     except (
         ValueError,
         TypeError,
         UnsupportedAlgorithm,
+        x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
         x509.DuplicateExtension,
     ) as error:
@@ -543,6 +547,7 @@ class _Content:
     others: dict[str, tuple[bool, bytes]] = dataclasses.field(default_factory=dict)
 
 
+@functools.cache
 def _read(certificate: t.Any) -> _Content:
     content = _Content([(attribute.oid.dotted_string, _as_text(attribute.value)) for attribute in certificate.subject])
     extensions, agreement_added = _extensions(certificate)
@@ -765,6 +770,11 @@ def signed_by(certificate: t.Any, public: t.Any) -> bool:
     except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
         return False
     return True
+
+
+def is_altered(certificate: t.Any) -> bool:
+    """Whether a self-signed certificate is not what its own key has signed."""
+    return certificate.issuer == certificate.subject and not signed_by(certificate, certificate.public_key())
 
 
 def differences(certificate: t.Any, template: Template) -> list[str]:

@@ -10,6 +10,7 @@ Deciding reads and never writes, so that check mode is the same code without the
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime as dt
 import difflib
@@ -27,6 +28,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._atomic import 
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._x509_spec import (
     Config,
+    KeySpec,
     Notes,
     PkiError,
     RenewBefore,
@@ -345,6 +347,8 @@ class Plan:
             reasons.append(f"{key_path} is missing while {certificate_path} is there")
         if present.certificate is not None and present.key is not None and not present.key_matches():
             reasons.append(f"{key_path} is not the key of {certificate_path}")
+        elif present.certificate is not None and not present.key_problem and cert.is_altered(present.certificate):
+            reasons.append(f"{certificate_path} is damaged: it names itself as its issuer, and its signature is wrong")
         return reasons
 
     def _authority_differences(self, work: Work) -> tuple[list[str], bool]:
@@ -460,7 +464,8 @@ class Plan:
                 f"it ends on {cert.iso_time(end)}, later than {work.signer.label} on {cert.iso_time(work.signer.end)}"
             )
         start = certificate.not_valid_before_utc
-        if start > self.settings.now and not template.not_before:
+        # A new one would begin earlier: the clock was wrong, unless the backdate is negative.
+        if start > self.settings.now and start > template.period(self.settings.now)[0]:
             reasons.append(f"it is not valid before {cert.iso_time(start)}")
         ageing = self._time_reasons(order, certificate)
         if ageing and end > self.settings.now and not reasons:
@@ -597,12 +602,31 @@ class Plan:
 
     # --- doing ---
 
-    def carry_out(self) -> None:
-        """Makes what was decided: keys on all cores, then certificates, then all files at once."""
+    def rehearse(self) -> None:
+        """Makes with a key that is thrown away what is going to be made, so that nothing is found out only then."""
         making = [work for work in self.works if work.makes]
+        if not making:
+            return
+        key = cert.generate_key(KeySpec()).key
+        for work in making:
+            issuer = cert.Issuer(work.signer.subject, work.signer.key_identifier) if work.signer else None
+            with _building(work.order):
+                cert.build_certificate(
+                    work.template,
+                    key.public_key(),
+                    issuer,
+                    signing_key=key,
+                    serial=1,
+                    not_before=work.not_before,
+                    not_after=work.not_after,
+                )
+                cert.build_csr(work.template, key)
+
+    def carry_out(self) -> None:
+        """Makes what was decided: keys on all cores, certificates as soon as they have one, then all files at once."""
+        making = self._signing_order([work for work in self.works if work.makes])
         if making:
-            self._make_keys(making)
-            for work in self._signing_order(making):
+            for work in self._with_keys(making):
                 self._sign(work)
             files = []
             certificate_attributes, key_attributes, csr_attributes = self._attributes()
@@ -619,19 +643,17 @@ class Plan:
                 if attribute_problems(self.path(name), attributes):
                     fix_attributes(self.path(name), attributes)
 
-    def _make_keys(self, making: list[Work]) -> None:
-        fresh = [work for work in making if work.new_key]
-        if len(fresh) > 1:
-            # `cryptography` lets go of the interpreter while OpenSSL looks for primes.
-            with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-                keys = list(pool.map(lambda work: cert.generate_key(work.template.key), fresh))
-        else:
-            keys = [cert.generate_key(work.template.key) for work in fresh]
-        for work, key in zip(fresh, keys):
-            work.key = key
-        for work in making:
-            if not work.new_key:
-                work.key = work.present.key
+    def _with_keys(self, making: list[Work]) -> t.Iterator[Work]:
+        """Gives each of them its key, in their order, while the keys of the following ones are being made."""
+        # `cryptography` lets go of the interpreter while OpenSSL looks for primes.
+        pool = concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+        try:
+            keys = pool.map(cert.generate_key, [work.template.key for work in making if work.new_key])
+            for work in making:
+                work.key = next(keys) if work.new_key else work.present.key
+                yield work
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _signing_order(self, making: list[Work]) -> list[Work]:
         position = {order.name: index for index, order in enumerate(self._in_signing_order())}
@@ -646,7 +668,7 @@ class Plan:
             if work.signer.work:  # the authority was made just now, and its key with it
                 identifier = cert.subject_key_identifier(signing_key.public_key())
             issuer = cert.Issuer(work.signer.subject, identifier)
-        try:
+        with _building(work.order):
             work.certificate = cert.build_certificate(
                 work.template,
                 work.key.public,
@@ -657,8 +679,6 @@ class Plan:
                 not_after=work.not_after,
             )
             work.csr = cert.build_csr(work.template, work.key.key)
-        except (ValueError, TypeError, PkiError) as error:
-            raise PkiError(f"{work.order.label}: it cannot be made: {error}. Nothing was changed.") from error
         if not cert.signed_by(work.certificate, signing_key.public_key()):
             # RSA keys are read without checking their parts against each other, so a signature has to be checked.
             signer = work.signer.label if work.signer else work.order.label
@@ -753,6 +773,15 @@ class Plan:
         return diffs
 
 
+@contextlib.contextmanager
+def _building(order: Order) -> t.Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, PkiError) as error:
+        reason = str(error).rstrip(".")
+        raise PkiError(f"{order.label}: it cannot be made: {reason}. Nothing was changed.") from error
+
+
 def _file_names(name: str) -> tuple[str, str, str]:
     return f"{name}.pem", f"{name}-key.pem", f"{name}.csr"
 
@@ -773,10 +802,13 @@ def run(settings: Settings, orders: t.Sequence[Order], *, write: bool) -> tuple[
         raise PkiError(f"directory {settings.directory} is there and is no directory.")
     if not write:
         works = plan.decide()
+        plan.rehearse()
         return plan, any(work.changed for work in works)
     if not directory.exists():
         # Everything is judged before the first thing is made.
-        Plan(settings, orders).decide()
+        rehearsal = Plan(settings, orders)
+        rehearsal.decide()
+        rehearsal.rehearse()
         directory.create()
     with directory.locked():
         interrupted = set(directory.recover()) if os.access(settings.directory, os.W_OK) else set(directory.pending())

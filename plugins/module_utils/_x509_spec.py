@@ -402,12 +402,32 @@ class _Fields:
             result.append(str(entry))
         return result
 
+    def url(self, name: str) -> str:
+        return self._ascii(self.text(name), name)
+
+    def urls(self, name: str) -> list[str]:
+        return [self._ascii(text, f"{name}[{index}]") for index, text in enumerate(self.texts(name))]
+
+    def _ascii(self, text: str, name: str) -> str:
+        if not text.isascii() or not text.isprintable():
+            raise PkiError(f"{self.where}.{name} is {_shown(text)}: a URL is ASCII; encode other characters as %XX.")
+        return text
+
     def has(self, name: str) -> bool:
         return name in self.values
 
     def duration(self, name: str) -> dt.timedelta | None:
         text = self.text(name)
         return parse_duration(text, where=f"{self.where}.{name}") if text else None
+
+    def backdate(self, notes: Notes) -> dt.timedelta | None:
+        backdate = self.duration("backdate")
+        if backdate is not None and backdate < dt.timedelta(0):
+            notes.mishap(
+                f"{self.where}.backdate is {duration_text(backdate)}: what is made would not be valid yet.",
+                otherwise="it is taken as it is",
+            )
+        return backdate
 
 
 def _oid(value: t.Any, where: str) -> str:
@@ -442,7 +462,7 @@ def parse_request(value: t.Any, *, where: str, notes: Notes) -> Request:
         hosts=tuple(fields.texts("hosts")),
         key=_key(fields.values["key"], f"{where}.key", notes) if fields.has("key") else KeySpec(),
         ca=_ca_section(fields.values["ca"], f"{where}.ca", notes) if fields.has("ca") else None,
-        crl_url=fields.text("crl_url"),
+        crl_url=fields.url("crl_url"),
         extensions=tuple(extensions),
     )
 
@@ -514,7 +534,7 @@ def _ca_section(value: t.Any, where: str, notes: Notes) -> CaSection:
     return CaSection(
         path_length=_path_length(fields, "pathlen", "pathlenzero", notes),
         expiry=fields.duration("expiry"),
-        backdate=fields.duration("backdate"),
+        backdate=fields.backdate(notes),
     )
 
 
@@ -605,7 +625,7 @@ def _profile(value: t.Any, name: str, where: str, default: Profile | None, notes
     check_expiry(expiry, where=f"{where}.expiry", notes=notes)
     if not_before and not_after and not_after <= not_before:
         raise PkiError(f"{where}: not_after ({not_after:%Y-%m-%dT%H:%M:%SZ}) is not later than not_before.")
-    backdate = fields.duration("backdate")
+    backdate = fields.backdate(notes)
     constraint = _Fields(
         fields.values.get("ca_constraint", {}),
         f"{where}.ca_constraint",
@@ -627,10 +647,10 @@ def _profile(value: t.Any, name: str, where: str, default: Profile | None, notes
         path_length=_path_length(constraint, "max_path_len", "max_path_len_zero", notes),
         copy_extensions=fields.flag("copy_extensions"),
         name_whitelist=_pattern(fields, "name_whitelist"),
-        ocsp_url=fields.text("ocsp_url") or (default.ocsp_url if default else ""),
-        crl_url=fields.text("crl_url") or (default.crl_url if default else ""),
+        ocsp_url=fields.url("ocsp_url") or (default.ocsp_url if default else ""),
+        crl_url=fields.url("crl_url") or (default.crl_url if default else ""),
         issuer_urls=tuple(
-            fields.texts("issuer_urls") if fields.has("issuer_urls") else default.issuer_urls if default else ()
+            fields.urls("issuer_urls") if fields.has("issuer_urls") else default.issuer_urls if default else ()
         ),
         policies=tuple(
             _policy(entry, f"{where}.policies[{index}]", notes) for index, entry in enumerate(fields.items("Policies"))

@@ -40,7 +40,7 @@ def unpack(version: str, directory: pathlib.Path) -> pathlib.Path:
     name = f"etcd-v{version}-linux-amd64"
     archive = cache() / "github.com/etcd-io/etcd/releases/download" / f"v{version}" / f"{name}.tar.gz"
     if not archive.is_file():
-        raise FileNotFoundError(f"{archive} is missing: `make mirror` puts it there")
+        raise FileNotFoundError(f"{archive} is missing: `make test-etcd` puts it there")
     with tarfile.open(archive) as tar:
         tar.extractall(directory, filter="data")
     return directory / name

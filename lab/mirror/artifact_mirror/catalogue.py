@@ -15,6 +15,7 @@ from .errors import MirrorError
 COLLECTION_ROOT = Path(__file__).resolve().parents[3]
 CATALOGUE_FILE = COLLECTION_ROOT / "roles" / "cluster" / "vars" / "main.yml"
 LAB_IMAGES_FILE = Path(__file__).resolve().parents[1] / "images.yml"
+SUITE_FILE = Path(__file__).resolve().parents[1] / "conformance.yml"
 CATALOGUE_VARIABLE = "__cluster_catalogue"
 
 
@@ -44,20 +45,25 @@ class Image:
 class Catalogue:
     """The releases that are known and what each consists of."""
 
-    def __init__(self, data: dict[str, Any], lab_images: dict[str, Any]) -> None:
+    def __init__(self, data: dict[str, Any], lab_images: dict[str, Any], suite: dict[str, Any]) -> None:
         self._data = data
         self._lab_images = lab_images
+        self._suite = suite
 
     @classmethod
-    def load(cls, path: Path = CATALOGUE_FILE, lab_images: Path = LAB_IMAGES_FILE) -> Catalogue:
+    def load(
+        cls, path: Path = CATALOGUE_FILE, lab_images: Path = LAB_IMAGES_FILE, suite_file: Path = SUITE_FILE
+    ) -> Catalogue:
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))[CATALOGUE_VARIABLE]
             images = yaml.safe_load(lab_images.read_text(encoding="utf-8"))["images"]
+            suite = yaml.safe_load(suite_file.read_text(encoding="utf-8"))
         except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
             raise MirrorError(
-                f"cannot read the release catalogue ({path}) or the lab's images ({lab_images}): {error!r}"
+                f"cannot read the release catalogue ({path}), the lab's images ({lab_images}) "
+                f"or the conformance suite's ({suite_file}): {error!r}"
             ) from error
-        return cls(data, images)
+        return cls(data, images, suite)
 
     @property
     def releases(self) -> list[str]:
@@ -89,6 +95,30 @@ class Catalogue:
         return images + [
             self._image(name, entry, str(entry["version"]), arch) for name, entry in self._lab_images.items()
         ]
+
+    def suite_programs(self, release: str, arch: str) -> list[Program]:
+        """The conformance suite of a release, and the kubectl that it calls."""
+        version = self._suite_version(release)
+        suite = [
+            self._program(name, {**entry, "version": "conformance"}, {"conformance": version}, arch)
+            for name, entry in self._suite["programs"].items()
+        ]
+        return suite + [program for program in self.programs(release, arch) if program.name == "kubectl"]
+
+    def suite_images(self, release: str, arch: str) -> list[Image]:
+        """The images that the conformance suite of a release uses."""
+        images = self._suite["images"][self._suite_version(release)]
+        self._check_arch(arch)
+        return [Image(name, reference.rpartition(":")[2], arch, reference) for name, reference in images.items()]
+
+    def _suite_version(self, release: str) -> str:
+        version = self.versions(release)["kubernetes"]
+        if version not in self._suite["images"]:
+            raise MirrorError(
+                f"release {release} is Kubernetes {version}; lab/mirror/conformance.yml names the images of the suite "
+                f"for {', '.join(self._suite['images'])} alone"
+            )
+        return version
 
     def _check_arch(self, arch: str) -> None:
         known = self._data["architectures"]

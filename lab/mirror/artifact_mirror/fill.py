@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from . import checksums, images, layout, oci
 from .catalogue import Image, Program
@@ -65,6 +66,12 @@ class Order:
     build: Callable[[Path], None]
 
 
+class ImageBuilder(Protocol):
+    """Builds an image from source and packages."""
+
+    def build(self, image: Image, destination: Path) -> None: ...
+
+
 @dataclass
 class Filler:
     """Runs over the artifacts of a release."""
@@ -73,7 +80,7 @@ class Filler:
     work: Path
     go: Go
     upstream: Upstream
-    image_builder: images.ImageBuilder
+    image_builder: ImageBuilder
     progress: Progress
     again: frozenset[str] = frozenset()  # made again although they are there and right
 

@@ -50,7 +50,7 @@ class Go:
         package, tags = recipe.programs[program]
         command = [
             self.executable(self.pins(component, version)),
-            "build",
+            *(("test", "-c") if program in recipe.tests else ("build",)),
             "-trimpath",
             *([f"-buildmode={recipe.buildmode}"] if recipe.buildmode else []),
             *(["-tags", ",".join(tags)] if tags else []),
@@ -171,9 +171,10 @@ def pin(go: Go, component: str, version: str, modules: Path = MODULES_DIRECTORY)
         pinned_go_mod(recipe, version, Path(found.group(1)).read_text(encoding="utf-8")), encoding="utf-8"
     )
     executable = go.executable(directory)
-    for package, tags in recipe.programs.values():
+    for program, (package, tags) in recipe.programs.items():
         for arch in ("amd64", "arm64"):
-            command = [executable, "list", "-deps", "-tags", ",".join(tags), package]
+            test = ["-test"] if program in recipe.tests else []
+            command = [executable, "list", "-deps", *test, "-tags", ",".join(tags), package]
             shell.run(command, cwd=directory, env=env | {"GOARCH": arch, "CGO_ENABLED": str(int(recipe.cgo))})
     return directory
 
@@ -186,8 +187,10 @@ def pinned_go_mod(recipe: Recipe, version: str, upstream: str) -> str:
     lines = ["module hardway.kubernetes/mirror", "", f"go {go_directive.group(1)}", "", "require ("]
     lines += [f"\t{module} v{version}" for module in recipe.modules]
     lines += [")"]
+    replaced = dict(recipe.replaced)
     if recipe.staging:
         staged = re.findall(r"^\s*(?:replace )?(\S+) => \./staging/", upstream, re.MULTILINE)
-        published = recipe.staging(version)
-        lines += ["", "replace (", *(f"\t{module} => {module} {published}" for module in sorted(staged)), ")"]
+        replaced |= dict.fromkeys(staged, recipe.staging(version))
+    if replaced:
+        lines += ["", "replace (", *(f"\t{name} => {name} {other}" for name, other in sorted(replaced.items())), ")"]
     return "\n".join(lines) + "\n"

@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from . import shell
@@ -93,6 +94,7 @@ class ImageBuilder:
         recipes: dict[str, Callable[[Image, Path], tuple[Layer, dict[str, object]]]] = {
             "pause": self._pause,
             "coredns": self._coredns,
+            "flannel": self._flannel,
             "busybox": self._busybox,
             "nginx": self._nginx,
         }
@@ -101,7 +103,7 @@ class ImageBuilder:
         except KeyError:
             raise MirrorError(f"there is no recipe for the image {image.name}") from None
         layer, config = recipe(image, destination.parent)
-        write_image(destination, image.reference, image.arch, layer, config)
+        write_image(destination, image.reference, image.arch, [layer], config)
 
     def _pause(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
         source = self.go.module_directory("kubernetes", self.kubernetes_version) / "build" / "pause"
@@ -139,7 +141,7 @@ class ImageBuilder:
         # The server is no root, yet listens on port 53.
         capability = {"security.capability": file_capability(CAP_NET_BIND_SERVICE)}
         layer.file("coredns", program, mode=0o755, xattrs=capability)
-        _accounts(layer, ["root", "nobody", "nonroot"])
+        accounts(layer, ["root", "nobody", "nonroot"])
         authorities = self.debian.unpack(["ca-certificates"], image.arch, work)
         certificates = sorted(
             path for name, path in authorities.items() if "usr/share/ca-certificates/mozilla" in str(name.parent)
@@ -155,12 +157,35 @@ class ImageBuilder:
         }
         return layer, config
 
+    def _flannel(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        program = work / "flanneld"
+        self.go.build("flannel", image.version, "flanneld", image.arch, program)
+        layer = Layer()
+        layer.file("opt/bin/flanneld", program, mode=0o755)
+        files = self.debian.unpack(["iptables", "nftables", "iproute2", "busybox-static"], image.arch, work)
+        _add_files(layer, files, partial(_flannel_wants, triplet=GNU_TRIPLETS[image.arch]))
+        # The package makes these names when it is installed. Other than the published image, this one does not look
+        # whether the host keeps its rules in the older tables.
+        for name in (
+            "iptables",
+            "ip6tables",
+            "iptables-save",
+            "iptables-restore",
+            "ip6tables-save",
+            "ip6tables-restore",
+        ):
+            layer.symlink(f"usr/sbin/{name}", "xtables-nft-multi")
+        _add_busybox(layer, files[PurePosixPath("bin/busybox")], beside=files)
+        accounts(layer, ["root", "nobody"])
+        layer.directory("run")
+        return layer, {"Entrypoint": ["/opt/bin/flanneld"]}
+
     def _busybox(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
         files = self.debian.unpack(["busybox-static"], image.arch, work)
         layer = Layer()
         _check_version(files, "bin/busybox", "BusyBox v", image.version)
         _add_busybox(layer, files[PurePosixPath("bin/busybox")])
-        _accounts(layer, ["root", "www-data", "nobody"])
+        accounts(layer, ["root", "www-data", "nobody"])
         for directory, mode in {"root": 0o700, "tmp": 0o1777, "home": 0o755, "var/tmp": 0o1777}.items():
             layer.directory(directory, mode)
         layer.symlink("usr/bin/env", "../../bin/env")
@@ -170,15 +195,10 @@ class ImageBuilder:
         files = self.debian.unpack(["nginx-light", "busybox-static"], image.arch, work)
         _check_version(files, "usr/sbin/nginx", "nginx/", image.version)
         layer = Layer()
-        for name, path in files.items():
-            if _nginx_wants(str(name), GNU_TRIPLETS[image.arch]):
-                if path.is_symlink():
-                    layer.symlink(str(name), str(path.readlink()))
-                else:
-                    layer.file(str(name), path, mode=path.stat().st_mode & 0o755)
+        _add_files(layer, files, partial(_nginx_wants, triplet=GNU_TRIPLETS[image.arch]))
         # A shell and tools for those who look around in the container.
         _add_busybox(layer, files[PurePosixPath("bin/busybox")])
-        _accounts(layer, ["root", "www-data", "nobody"])
+        accounts(layer, ["root", "www-data", "nobody"])
         layer.file("etc/nginx/sites-enabled/default", NGINX_SITE)
         for directory in ("etc/nginx/conf.d", "etc/nginx/modules-enabled", "var/lib/nginx", "run", "root"):
             layer.directory(directory)
@@ -203,11 +223,22 @@ def busybox_applets(program: bytes) -> list[str]:
     return [name.decode("ascii") for name in program[start + 1 : end].split(b"\0")]
 
 
-def _add_busybox(layer: Layer, program: Path) -> None:
+def _add_files(layer: Layer, files: Mapping[PurePosixPath, Path], wanted: Callable[[str], bool]) -> None:
+    for name, path in files.items():
+        if wanted(str(name)):
+            if path.is_symlink():
+                layer.symlink(str(name), str(path.readlink()))
+            else:
+                layer.file(str(name), path, mode=path.stat().st_mode & 0o755)
+
+
+def _add_busybox(layer: Layer, program: Path, beside: Container[PurePosixPath] = ()) -> None:
+    """The program, under the names that no other file of the image has."""
     layer.file("bin/busybox", program, mode=0o755)
     for applet in busybox_applets(program.read_bytes()):
-        if applet != "busybox":
-            layer.symlink(f"bin/{applet}", "busybox")
+        name = PurePosixPath("bin") / applet
+        if applet != "busybox" and name not in beside:
+            layer.symlink(str(name), "busybox")
 
 
 def _check_version(files: dict[PurePosixPath, Path], name: str, title: str, version: str) -> Path:
@@ -224,6 +255,21 @@ def _check_version(files: dict[PurePosixPath, Path], name: str, title: str, vers
     return path
 
 
+def _flannel_wants(name: str, triplet: str) -> bool:
+    """What of the packages and their dependencies flanneld calls, and their licences."""
+    if name.endswith("/copyright"):
+        return True
+    if "/gconv/" in name or "/perl" in name:
+        return False
+    wanted = ("lib/", "lib64/", f"usr/lib/{triplet}/", "etc/iproute2/")
+    return (name.startswith(wanted) and not name.startswith("lib/systemd")) or name in (
+        "bin/ip",
+        "sbin/ip",
+        "usr/sbin/nft",
+        "usr/sbin/xtables-nft-multi",
+    )
+
+
 def _nginx_wants(name: str, triplet: str) -> bool:
     """What of the packages and their dependencies the server needs to run, and their licences."""
     if name.endswith("/copyright"):
@@ -237,11 +283,12 @@ def _nginx_wants(name: str, triplet: str) -> bool:
     )
 
 
-def _accounts(layer: Layer, names: list[str]) -> None:
+def accounts(layer: Layer, names: list[str], more: tuple[str, str] = ("", "")) -> None:
+    """The files passwd and group with these accounts, and further lines of each."""
     shell_of = {"root": "/bin/sh"}
     users = [(name, *ACCOUNTS[name]) for name in names]
     passwd = "".join(
         f"{name}:x:{uid}:{uid}:{name}:{home}:{shell_of.get(name, '/bin/false')}\n" for name, uid, home in users
     )
-    layer.file("etc/passwd", passwd.encode())
-    layer.file("etc/group", "".join(f"{name}:x:{uid}:\n" for name, uid, _home in users).encode())
+    layer.file("etc/passwd", (passwd + more[0]).encode())
+    layer.file("etc/group", ("".join(f"{name}:x:{uid}:\n" for name, uid, _home in users) + more[1]).encode())

@@ -10,18 +10,22 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
 from . import layout, shell
-from .catalogue import LAB_IMAGES_FILE, Catalogue, Image
+from .catalogue import LAB_IMAGES_FILE, Catalogue, Image, Program
 from .errors import MirrorError
 from .fill import Filler, image_place, program_place
 from .golang import Go, pin
 from .images import DebianFiles, ImageBuilder
 from .progress import Progress, size
 from .store import MISSING, locked
+from .suite_images import SuiteImageBuilder
 from .upstream import Upstream
+
+Named = TypeVar("Named", Program, Image)
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -53,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
             "--directory", type=Path, default=layout.default_mirror(), help="the mirror (default: %(default)s)"
         )
         command.add_argument(
+            "--conformance",
+            action="store_true",
+            help="the conformance suite of the release and its images, instead of what the cluster needs",
+        )
+        command.add_argument(
+            "--programs", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
+        )
+        command.add_argument(
             "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
         )
     fill.add_argument(
@@ -70,12 +82,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> list[Image]:
-    known = catalogue.images(release, options.arch)
-    if options.images in ("all", "none"):
-        return known if options.images == "all" else []
-    names = _names(options.images, [image.name for image in known], "--images")
-    return [image for image in known if image.name in names]
+def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> tuple[list[Program], list[Image]]:
+    if options.conformance:
+        programs = catalogue.suite_programs(release, options.arch)
+        images = catalogue.suite_images(release, options.arch)
+    else:
+        programs = catalogue.programs(release, options.arch)
+        images = catalogue.images(release, options.arch)
+    return _among(programs, options.programs, "--programs"), _among(images, options.images, "--images")
+
+
+def _among(known: list[Named], text: str, option: str) -> list[Named]:
+    if text in ("all", "none"):
+        return known if text == "all" else []
+    names = _names(text, [artifact.name for artifact in known], option)
+    return [artifact for artifact in known if artifact.name in names]
 
 
 def _names(text: str, known: Sequence[str], option: str) -> list[str]:
@@ -89,21 +110,22 @@ def _names(text: str, known: Sequence[str], option: str) -> list[str]:
 def _fill(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    programs = catalogue.programs(release, options.arch)
-    images = _selected(catalogue, release, options)
+    programs, images = _selected(catalogue, release, options)
     again = _names(options.again, [program.name for program in programs] + [image.name for image in images], "--again")
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
     debian_release = yaml.safe_load(LAB_IMAGES_FILE.read_text(encoding="utf-8"))["debian_release"]
-    builder = ImageBuilder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
+    make_builder = SuiteImageBuilder if options.conformance else ImageBuilder
+    builder = make_builder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
     work = layout.cache_directory() / "work"
     started = time.monotonic()
     with locked(options.directory, progress.say):
         work.mkdir(parents=True, exist_ok=True)
         filler = Filler(options.directory, work, go, Upstream(), builder, progress, frozenset(again))
         outcome = filler.fill(programs, images)
+    what = "conformance suite of Kubernetes" if options.conformance else "Kubernetes"
     progress.say(
-        f"Kubernetes {release} ({options.arch}) in {options.directory}: {outcome.present} there already, "
+        f"{what} {release} ({options.arch}) in {options.directory}: {outcome.present} there already, "
         f"{outcome.fetched} fetched, {outcome.built} built, {len(outcome.failures)} failed, "
         f"{time.monotonic() - started:.1f} s"
     )
@@ -115,13 +137,9 @@ def _fill(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
-    places = [
-        (program.url, program_place(options.directory, program))
-        for program in catalogue.programs(release, options.arch)
-    ]
-    places += [
-        (image.reference, image_place(options.directory, image)) for image in _selected(catalogue, release, options)
-    ]
+    programs, images = _selected(catalogue, release, options)
+    places = [(program.url, program_place(options.directory, program)) for program in programs]
+    places += [(image.reference, image_place(options.directory, image)) for image in images]
     for address, place in places:
         state = place.state()
         count = size(place.file.stat().st_size) if state != MISSING else "-"

@@ -12,6 +12,7 @@ import io
 import json
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,30 +69,35 @@ class Layer:
         return entry
 
 
-def write_image(destination: Path, reference: str, arch: str, layer: Layer, config: dict[str, Any]) -> None:
-    """An archive with one image of one layer, under its reference."""
+def write_image(destination: Path, reference: str, arch: str, layers: Sequence[Layer], config: dict[str, Any]) -> None:
+    """An archive with one image under its reference.
+
+    Layers with the same contents have the same digest: of those that several images begin with, a node keeps one.
+    """
     with tempfile.TemporaryDirectory(dir=destination.parent) as directory:
-        layer_file = Path(directory) / "layer.tar"
-        digest = layer.write(layer_file)
+        files = [Path(directory) / f"{number}.tar" for number in range(len(layers))]
+        digests = [layer.write(file) for layer, file in zip(layers, files, strict=True)]
         image = {
             "architecture": arch,
             "os": "linux",
             "created": CREATED,
             "config": {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/", **config},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-            "history": [{"created": CREATED, "created_by": f"build of {reference} from packages and modules"}],
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+            "history": [{"created": CREATED, "created_by": f"build of {reference} from packages and modules"}]
+            * len(digests),
         }
         config_bytes = _json(image)
         config_name = hashlib.sha256(config_bytes).hexdigest() + ".json"
-        layer_name = f"{digest}/layer.tar"
-        manifest = _json([{"Config": config_name, "RepoTags": [reference], "Layers": [layer_name]}])
+        names = [f"{digest}/layer.tar" for digest in digests]
+        manifest = _json([{"Config": config_name, "RepoTags": [reference], "Layers": names}])
         with tarfile.open(destination, "w", format=tarfile.PAX_FORMAT) as archive:
             _add_bytes(archive, "manifest.json", manifest)
             _add_bytes(archive, config_name, config_bytes)
-            entry = tarfile.TarInfo(layer_name)
-            entry.size = layer_file.stat().st_size
-            with layer_file.open("rb") as stream:
-                archive.addfile(entry, stream)
+            for name, file in zip(names, files, strict=True):
+                entry = tarfile.TarInfo(name)
+                entry.size = file.stat().st_size
+                with file.open("rb") as stream:
+                    archive.addfile(entry, stream)
 
 
 def architecture(archive: Path) -> str:

@@ -8,8 +8,8 @@ the same features as the published one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,13 @@ class Recipe:
     ldflags: Callable[[str], list[str]] = _no_stamps
     cgo: bool = False
     buildmode: str = ""
+    # Programs that are the tests of their package, built by `go test -c`.
+    tests: frozenset[str] = frozenset()
     # For a component that replaces modules by directories of its own repository ("staging"): the
     # published version that stands for those directories.
     staging: Callable[[str], str] | None = None
+    # Modules at other versions than the component asks for, because those cannot be had.
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def programs(self) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -51,6 +55,11 @@ def _kubernetes_stamps(version: str) -> list[str]:
         for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
         for key, value in values.items()
     ]
+
+
+def _staging(version: str) -> str:
+    """Kubernetes 1.37.2 goes with k8s.io/api 0.37.2, and so on."""
+    return "v0." + version.split(".", 1)[1]
 
 
 _KUBERNETES_PROGRAMS = (
@@ -69,6 +78,7 @@ _CNI_PLUGINS = {
     "ipam": "dhcp host-local static",
     "meta": "bandwidth firewall portmap sbr tuning vrf",
 }
+_FLANNEL = "github.com/flannel-io/flannel"
 
 # By the component's key in the release catalogue.
 RECIPES: dict[str, Recipe] = {
@@ -81,8 +91,28 @@ RECIPES: dict[str, Recipe] = {
             ),
         ),
         ldflags=_kubernetes_stamps,
-        # Kubernetes 1.37.2 goes with k8s.io/api 0.37.2, and so on.
-        staging=lambda version: "v0." + version.split(".", 1)[1],
+        staging=_staging,
+    ),
+    # The suite, what starts it in parallel, and the programs of its images.
+    "conformance": Recipe(
+        modules=("k8s.io/kubernetes",),
+        steps=(
+            Step(
+                {
+                    "e2e.test": "k8s.io/kubernetes/test/e2e",
+                    "ginkgo": "github.com/onsi/ginkgo/v2/ginkgo",
+                    "agnhost": "k8s.io/kubernetes/test/images/agnhost",
+                    "nnp": "k8s.io/kubernetes/test/images/nonewprivs",
+                }
+            ),
+        ),
+        ldflags=_kubernetes_stamps,
+        tests=frozenset({"e2e.test"}),
+        staging=_staging,
+    ),
+    "sample_apiserver": Recipe(
+        modules=("k8s.io/sample-apiserver",),
+        steps=(Step({"sample-apiserver": "k8s.io/sample-apiserver"}),),
     ),
     "etcd": Recipe(
         modules=("go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3"),
@@ -141,5 +171,20 @@ RECIPES: dict[str, Recipe] = {
     "coredns": Recipe(
         modules=("github.com/coredns/coredns",),
         steps=(Step({"coredns": "github.com/coredns/coredns"}, tags=("grpcnotrace",)),),
+    ),
+    "flannel": Recipe(
+        modules=(_FLANNEL,),
+        steps=(Step({"flanneld": _FLANNEL}, tags=("netgo", "osusergo")),),
+        ldflags=lambda version: [
+            f"-X {_FLANNEL}/pkg/version.Version=v{version}",
+            "-linkmode external",
+            "-extldflags -static",
+        ],
+        # Its UDP backend is C.
+        cgo=True,
+        replaced={
+            f"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/{part}": "v1.0.1000"
+            for part in ("common", "vpc")
+        },
     ),
 }

@@ -159,6 +159,14 @@ def test_backup_and_restore():
     assert set(converge().ok().changed.values()) == {0}
 
 
+def test_the_newest_backups_are_kept():
+    (old,) = (STATE / "backup").glob("*.db")
+    playbook("playbooks/etcd_backup.yml", "-e", "etcd_backup_keep=1").ok()
+    (new,) = (STATE / "backup").glob("*.db")
+    assert new.name > old.name
+    assert [path.stem for path in (STATE / "backup").glob("*.json")] == [new.stem]
+
+
 def test_a_damaged_snapshot_is_refused(tmp_path):
     (snapshot,) = sorted((STATE / "backup").glob("*.db"))[-1:]
     damaged = bytearray(snapshot.read_bytes())

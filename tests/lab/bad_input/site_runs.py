@@ -12,11 +12,11 @@ import playbook
 import yaml
 from support import Cluster, Node, files
 
-_CATALOGUE = yaml.safe_load((playbook.ROOT / "roles" / "cluster" / "vars" / "main.yml").read_text())[
-    "__cluster_catalogue"
-]
+_CLUSTER = yaml.safe_load((playbook.ROOT / "roles" / "cluster" / "vars" / "main.yml").read_text())
+RELEASES: dict[str, dict[str, str]] = _CLUSTER["__cluster_catalogue"]["releases"]
 # Of the default release, by component.
-VERSIONS: dict[str, str] = _CATALOGUE["releases"][_CATALOGUE["default_release"]]
+VERSIONS = RELEASES[_CLUSTER["__cluster_catalogue"]["default_release"]]
+POD_NETWORKS: list[str] = _CLUSTER["__cluster_pod_networks"]
 # What a host knows of the programs that were installed on it.
 RECORD = "/var/lib/hardway/programs.json"
 

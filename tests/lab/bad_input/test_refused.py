@@ -9,6 +9,7 @@ import re
 import typing as t
 
 import pytest
+from site_runs import POD_NETWORKS, RELEASES
 
 if t.TYPE_CHECKING:
     from site_runs import Site
@@ -40,8 +41,8 @@ def test_settings(site: Site) -> None:
             for node in site.hosts.values()
         ),
         "cluster_dns_address 10.96.0.10 is outside cluster_service_cidr 10.32.0.0/24",
-        "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
-        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, none",
+        f"cluster_release: '1.18' is unknown; known: {', '.join(RELEASES)}",
+        f"addons_pod_network: 'carrier-pigeon' is unknown; known: {', '.join(POD_NETWORKS)}",
     ]
 
 

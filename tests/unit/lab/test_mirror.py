@@ -9,6 +9,7 @@ import hashlib
 import http.server
 import io
 import os
+import re
 import sys
 import tarfile
 import threading
@@ -139,7 +140,26 @@ def test_unknown_architecture_and_image_name_the_known_ones(capsys: pytest.Captu
     assert main.main(["list", "--arch", "amd64", "--images", "pauze", "--directory", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert "pauze" in said
-    assert "known names: pause, coredns, busybox, nginx" in said
+    assert "known names: pause, coredns, flannel, busybox, nginx" in said
+    assert main.main(["list", "--arch", "amd64", "--programs", "kubectel", "--directory", str(tmp_path)]) == 1
+    assert "unknown name kubectel; known names: kube-apiserver" in capsys.readouterr().err
+
+
+def test_only_the_programs_that_are_named_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["list", "--arch", "amd64", "--images", "none", "--directory", str(tmp_path)]
+    assert main.main([*arguments, "--programs", "kubectl,runc"]) == 0
+    assert [line.rsplit("/", 1)[1] for line in capsys.readouterr().out.splitlines()] == ["kubectl", "runc.amd64"]
+    assert main.main([*arguments, "--programs", "none"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_named_programs_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    chosen = ["list", "--arch", "amd64", "--programs", "etcd,runc", "--images", "none", "--directory", str(tmp_path)]
+    assert main.main(chosen) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1].rpartition("/")[2].split("-")[0].split(".")[0] for line in listed] == ["etcd", "runc"]
+    assert main.main([*chosen[:4], "etc", *chosen[5:]]) == 1
+    assert "--programs: unknown name etc; known names: kube-apiserver" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("release", CATALOGUE.releases)
@@ -152,17 +172,38 @@ def test_every_program_of_a_release_has_a_recipe_and_pins(release: str, tmp_path
     assert (go.pins("coredns", CATALOGUE.versions(release)["coredns"]) / "go.mod").is_file()
 
 
+def test_the_conformance_suite_has_recipes_and_pins(tmp_path: Path) -> None:
+    go = Go(tmp_path)
+    suite, kubectl = CATALOGUE.suite_programs("1.37", "amd64")
+    assert suite.url == "https://dl.k8s.io/release/v1.37.2/kubernetes-test-linux-amd64.tar.gz"
+    assert {Path(name).name for name in suite.files} <= set(recipes.RECIPES[suite.component].programs)
+    assert (go.pins(suite.component, suite.version) / "go.mod").is_file()
+    assert kubectl in CATALOGUE.programs("1.37", "amd64")
+    references = [image.reference for image in CATALOGUE.suite_images("1.37", "amd64")]
+    assert "registry.k8s.io/e2e-test-images/agnhost:2.66.1" in references
+    assert len(set(references)) == len(references)
+
+
+def test_a_release_without_the_suites_images_names_those_that_have_them() -> None:
+    with pytest.raises(MirrorError, match=r"release 1\.35 is Kubernetes 1\.35\.\d+; .* for 1\.37\.2 alone"):
+        CATALOGUE.suite_images("1.35", "amd64")
+
+
 def test_every_pinned_go_mod_requires_the_version_it_is_named_for() -> None:
     pinned = list(MODULES_DIRECTORY.glob("*/*"))
     assert pinned
     for directory in pinned:
         text = (directory / "go.mod").read_text(encoding="utf-8")
         for module in recipes.RECIPES[directory.parent.name].modules:
-            assert f"\t{module} v{directory.name}\n" in text, directory
+            assert re.search(rf"^(\t|require ){re.escape(module)} v{re.escape(directory.name)}$", text, re.MULTILINE), (
+                directory
+            )
 
 
 def test_no_pins_are_left_of_versions_that_no_release_names() -> None:
     named = {item for release in CATALOGUE.releases for item in CATALOGUE.versions(release).items()}
+    # What the conformance suite's images are made of.
+    named |= {("conformance", "1.37.2"), ("sample_apiserver", "0.29.2"), ("etcd", "3.7.0")}
     pinned = {(directory.parent.name, directory.name) for directory in MODULES_DIRECTORY.glob("*/*")}
     assert pinned <= named
 
@@ -326,7 +367,7 @@ def test_image_for_another_architecture_is_replaced(tmp_path: Path) -> None:
     place = fill.image_place(tmp_path, image)
     for arch, state in (("amd64", "for amd64"), ("arm64", "right")):
         archive = tmp_path / "new.tar"
-        oci.write_image(archive, image.reference, arch, oci.Layer(), {})
+        oci.write_image(archive, image.reference, arch, [oci.Layer()], {})
         place.put(archive)
         assert place.state() == state
 

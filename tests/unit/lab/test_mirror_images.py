@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "mirror"))
 
-from artifact_mirror import images, oci, upstream
+from artifact_mirror import images, oci, suite_images, upstream
 from artifact_mirror.catalogue import Catalogue, Image
 from artifact_mirror.errors import MirrorError
 from artifact_mirror.golang import Go
@@ -83,7 +83,7 @@ def test_archive_is_consistent_and_the_same_each_time(tmp_path: Path) -> None:
         layer.file("opt/bin/tool", attempt[:0].encode() + b"tool", mode=0o755)
         layer.symlink("bin/tool", "../opt/bin/tool")
         archives.append(tmp_path / attempt)
-        oci.write_image(archives[-1], "example.org/tool:1", "arm64", layer, {"Cmd": ["tool"]})
+        oci.write_image(archives[-1], "example.org/tool:1", "arm64", [layer], {"Cmd": ["tool"]})
     manifest, config, entries = read(archives[0])
     assert manifest["RepoTags"] == ["example.org/tool:1"]
     assert (config["architecture"], config["os"], config["config"]["Cmd"]) == ("arm64", "linux", ["tool"])
@@ -148,7 +148,7 @@ def test_every_image_of_every_release_is_buildable() -> None:
     catalogue = Catalogue.load()
     for release in catalogue.releases:
         names = [image.name for image in catalogue.images(release, "amd64")]
-        assert names == ["pause", "coredns", "busybox", "nginx"]
+        assert names == ["pause", "coredns", "flannel", "busybox", "nginx"]
 
 
 def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,3 +163,66 @@ def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkey
     with pytest.raises(upstream.NotThereError, match=r"registry-1\.docker\.io cannot be reached"):
         images.pull(upstream.Upstream(), image, tmp_path / "image.tar")
     assert asked == ["https://registry-1.docker.io/v2/"]
+
+
+SUITE_FILES = {
+    "bin/bash": b"bash",
+    "bin/busybox": APPLETS,
+    "bin/nc.openbsd": b"nc",
+    "lib/x86_64-linux-gnu/libc.so.6": b"libc",
+    "usr/bin/wget": b"wget",
+    "usr/share/doc/bash/copyright": b"licence",
+    "usr/share/doc/bash/README": b"text",
+    "lib/systemd/system/nginx.service": b"unit",
+    "etc/nginx/nginx.conf": b"conf",
+}
+ANIMAL_FILES = [f"{name}/html/{file}" for name in ("kitten", "nautilus") for file in (f"{name}.jpg", "data.json")]
+
+
+def build_suite(tmp_path: Path, name: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, tarfile.TarInfo]]]:
+    """The manifest, the configuration and the layers of an image of the conformance suite."""
+    for file in ("agnhost/porter/localhost.crt", "agnhost/porter/localhost.key", *ANIMAL_FILES):
+        path = tmp_path / "source" / "test" / "images" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.encode())
+    (image,) = [image for image in Catalogue.load().suite_images("1.37", "amd64") if image.name == name]
+    builder = suite_images.SuiteImageBuilder(FakeGo(tmp_path / "source"), FakeDebian(SUITE_FILES), "1.37.2")
+    builder.build(image, tmp_path / "image.tar")
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        files = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    (manifest,) = json.loads(files["manifest.json"])
+    config = json.loads(files[manifest["Config"]])
+    layers = [files[layer] for layer in manifest["Layers"]]
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+    return manifest, config, [{entry.name: entry for entry in tarfile.open(fileobj=io.BytesIO(one))} for one in layers]
+
+
+def test_every_image_of_the_conformance_suite_is_buildable(tmp_path: Path) -> None:
+    for image in Catalogue.load().suite_images("1.37", "amd64"):
+        manifest, _config, layers = build_suite(tmp_path, image.name)
+        assert manifest["RepoTags"] == [image.reference]
+        assert layers[0]
+
+
+def test_agnhost_has_what_its_published_image_has(tmp_path: Path) -> None:
+    manifest, config, (base, top) = build_suite(tmp_path, "agnhost")
+    assert manifest["RepoTags"] == ["registry.k8s.io/e2e-test-images/agnhost:2.66.1"]
+    assert (config["config"]["Entrypoint"], config["config"]["Cmd"]) == (["/agnhost"], ["pause"])
+    assert {"agnhost", "agnhost-2", "uploads", "localhost.crt", "localhost.key"} <= set(top)
+    # busybox stands in for what the packages do not have, and nothing for its shell.
+    links = {name: base[name].linkname for name in ("bin/sh", "bin/ash", "bin/nc", "bin/[")}
+    assert links == {"bin/sh": "bash", "bin/ash": "busybox", "bin/nc": "nc.openbsd", "bin/[": "busybox"}
+    assert "bin/wget" not in base
+    assert "usr/share/doc/bash/copyright" in base
+    assert not {"usr/share/doc/bash/README", "lib/systemd/system/nginx.service"} & set(base)
+
+
+def test_images_with_the_same_packages_share_their_first_layer(tmp_path: Path) -> None:
+    digests = [build_suite(tmp_path, name)[1]["rootfs"]["diff_ids"] for name in ("agnhost", "kitten")]
+    assert digests[0] == digests[1][:2]
+    assert len(digests[1]) == 3
+
+
+def test_who_runs_the_suites_images(tmp_path: Path) -> None:
+    assert build_suite(tmp_path, "nonroot")[1]["config"]["User"] == "1234"
+    assert build_suite(tmp_path, "nonewprivs")[2][1]["usr/local/bin/nnp"].mode == 0o6755

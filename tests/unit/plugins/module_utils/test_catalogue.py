@@ -165,5 +165,6 @@ def test_no_two_programs_install_the_same_path(release):
 @pytest.mark.parametrize("image", sorted(CATALOGUE["images"]))
 def test_images_have_a_tag(release, image):
     assert re.fullmatch(
-        r"registry\.k8s\.io/[a-z/]+:v?\d+\.\d+\.\d+", catalogue_module.image_name(CATALOGUE, image, release=release)
+        r"(registry\.k8s\.io|ghcr\.io)/[a-z/-]+:v?\d+\.\d+\.\d+",
+        catalogue_module.image_name(CATALOGUE, image, release=release),
     )

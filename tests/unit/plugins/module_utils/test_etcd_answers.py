@@ -191,6 +191,27 @@ def test_causes(gateway, label, cause):
     assert str(caught.value).startswith(f"{gateway.url}: {cause}")
 
 
+# As etcd words them (api/v3rpc/rpctypes); they come in the moment of an election, which no recording meets.
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("etcdserver: not leader", Cause.NOT_LEADER),
+        ("etcdserver: leader changed", Cause.NOT_LEADER),
+        ("etcdserver: no leader", Cause.NO_QUORUM),
+        ("etcdserver: request timed out, possibly due to previous leader failure", Cause.NO_QUORUM),
+    ],
+)
+def test_who_lacks_a_leader_is_passed_over(gateway, message, cause):
+    gateway.answers["refused"] = {"status": 503, "text": json.dumps({"error": message, "code": 14, "message": message})}
+    gateway.says("/v3/asked", "refused", "one list")
+    with pytest.raises(EtcdError) as caught:
+        gateway.client().ask("/v3/asked", endpoint=gateway.url)
+    assert caught.value.cause == cause
+    gateway.says("/v3/asked", "refused", "one list")
+    client = Client(endpoints=[gateway.url, gateway.url])
+    assert client.first("/v3/asked")[1]["members"]
+
+
 def test_a_list_that_needs_a_quorum(gateway):
     gateway.says("/v3/asked", "alone agreed list")
     if gateway.version.startswith("3.4."):

@@ -89,6 +89,13 @@ def test_a_host_without_a_cluster(host):
     assert all(free > 0 for free in facts["free_mib"].values())
 
 
+def test_network_configurations(tmp_path):
+    assert _host_facts.cni_configurations(str(tmp_path / "none")) == []
+    for name in ("10-bridge.conflist", "05-other.conf", "10-bridge.conflist.old", "README"):
+        (tmp_path / name).touch()
+    assert _host_facts.cni_configurations(str(tmp_path)) == ["05-other.conf", "10-bridge.conflist"]
+
+
 def test_an_existing_cluster(host):
     host.files["/etc/systemd/system/kube-controller-manager.service"] = CONTROLLER_MANAGER
     host.files["/etc/etcd/bootstrap.env"] = BOOTSTRAP

@@ -253,6 +253,37 @@ def test_pod_cidrs():
     assert _plan.pod_cidrs([]) == {}
 
 
+NODES = [
+    {"metadata": {"name": "wrk02"}, "spec": {"podCIDR": "10.200.1.0/24"}},
+    {"metadata": {"name": "wrk01"}, "spec": {"podCIDR": "10.200.0.0/24"}},
+    {"metadata": {"name": "left"}, "spec": {"podCIDR": "10.200.2.0/24"}},
+    {"metadata": {"name": "new"}, "spec": {}},
+]
+WHERE = {
+    "workers": ["wrk01", "wrk02"],
+    "addresses": {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23"},
+}
+
+
+def routes(host, pod_network, **plan):
+    return _plan.pod_routes(NODES, {**WHERE, **plan}, host=host, pod_network=pod_network, pod_cidr="10.200.0.0/16")
+
+
+@pytest.mark.parametrize("pod_network", ["bridge", "flannel"])
+def test_a_controller_reaches_each_node_s_pods_through_that_node(pod_network):
+    assert routes("ctl01", pod_network) == ["10.200.0.0/24 via 10.0.0.21", "10.200.1.0/24 via 10.0.0.22"]
+
+
+def test_a_worker_needs_no_route_to_its_own_pods():
+    assert routes("wrk01", "bridge") == ["10.200.1.0/24 via 10.0.0.22"]
+
+
+def test_with_weave_every_worker_is_a_way_to_all_pods():
+    assert routes("ctl01", "weave") == ["10.200.0.0/16 nexthop via 10.0.0.21 nexthop via 10.0.0.22"]
+    assert routes("ctl01", "weave", workers=["wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
+    assert routes("wrk02", "weave", workers=["wrk02"]) == []
+
+
 def test_unready_nodes():
     nodes = [
         node("wrk01", Ready="True", DiskPressure="False"),
@@ -283,3 +314,13 @@ def test_unready_nodes_stale_heartbeat(kubelet, heartbeat, unready):
     facts = {"units": {"kubelet.service": kubelet}, "read_at": 1767225660.5}
     host_variables = {"wrk01": {"ansible_facts": {"hardway": facts}}}
     assert _plan.unready_nodes(nodes, ["wrk01"], host_variables) == unready
+
+
+def test_apiserver_addresses_are_those_of_the_article():
+    found = _plan.apiserver_addresses(topology(), "10.32.0.0/24", domain="x.test", extra=["api.example.com", "ctl01"])
+    assert found == [
+        "10.32.0.1", "127.0.0.1", "localhost",
+        "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.x.test",
+        "ctl01", "10.0.0.11", "ctl02", "10.0.0.12", "kubelb", "10.0.0.13", "api.example.com",
+    ]  # fmt: skip
+    assert certificates(domain="x.test", extra_sans=["api.example.com", "ctl01"])["kubernetes"]["hosts"] == found

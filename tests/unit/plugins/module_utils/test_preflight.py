@@ -33,7 +33,8 @@ SETTINGS = {
     "release": "1.37",
     "releases": ["1.37", "1.36", "1.35"],
     "pod_network": "bridge",
-    "pod_networks": ["bridge", "none"],
+    "pod_networks": ["bridge", "flannel", "weave", "none"],
+    "kube_proxy_mode": "iptables",
     "memory_mib": 900,
     "free_mib": 1500,
     "etcd_free_mib": 256,
@@ -56,6 +57,7 @@ FACTS = {
     "clock_offset_seconds": {"least": -0.3, "most": 0.5},
     "addresses": [],
     "cluster": {},
+    "cni_configurations": [],
     "etcd": {"data": None, "free_mib": {"/var/lib/etcd": 9000}, "members": [], "started_with": []},
 }
 
@@ -233,12 +235,24 @@ def test_unknown_release():
 
 
 def test_unknown_pod_network():
-    assert cluster({"pod_network": "weave"}) == ["addons_pod_network: 'weave' is unknown; known: bridge, none"]
+    assert cluster({"pod_network": "calico"}) == [
+        "addons_pod_network: 'calico' is unknown; known: bridge, flannel, weave, none"
+    ]
+
+
+def test_modes_of_kube_proxy():
+    assert cluster({"kube_proxy_mode": "nftables"}) == []
+    assert cluster({"kube_proxy_mode": "userspace"}) == [
+        "worker_kube_proxy_mode: 'userspace' is unknown; known: iptables, nftables"
+    ]
+    [refused] = cluster({"kube_proxy_mode": "ipvs"})
+    assert "deprecated since Kubernetes 1.35" in refused
+    assert refused.endswith("take nftables, which was made in its place; allowed: iptables, nftables")
 
 
 def test_all_problems_at_once():
     problems = cluster(
-        {"release": "1.18", "pod_network": "weave", "service_cidr": "10.200.0.0/24", "dns_address": "10.32.0.10"},
+        {"release": "1.18", "pod_network": "calico", "service_cidr": "10.200.0.0/24", "dns_address": "10.32.0.10"},
         addresses={"wrk01": None, "kubelb": "10.0.0.11"},
         controllers=[],
         workers=["wrk01"],
@@ -250,7 +264,7 @@ def test_all_problems_at_once():
         "cluster_pod_cidr 10.200.0.0/16 and cluster_service_cidr 10.200.0.0/24 overlap; they must be apart",
         "cluster_dns_address 10.32.0.10 is outside cluster_service_cidr 10.200.0.0/24",
         "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
-        "addons_pod_network: 'weave' is unknown; known: bridge, none",
+        "addons_pod_network: 'calico' is unknown; known: bridge, flannel, weave, none",
     ]
 
 
@@ -260,7 +274,7 @@ def test_all_problems_at_once():
 def warnings(members: int, **groups) -> list[str]:
     names = [f"m{number}" for number in range(members)]
     addresses = {name: f"10.0.1.{number}" for number, name in enumerate(names, 1)}
-    return _preflight.cluster_warnings(plan(addresses=addresses, etcd=names, **groups))
+    return _preflight.cluster_warnings(plan(addresses=addresses, etcd=names, **groups), {"pod_network": "weave"})
 
 
 @pytest.mark.parametrize(
@@ -280,6 +294,19 @@ def test_an_odd_number_of_etcd_members(members):
 def test_several_api_servers_without_a_load_balancer():
     assert warnings(3, load_balancers=[]) == ["group 'lb' is empty: nodes and clients use ctl01 alone of 2 API servers"]
     assert warnings(3, load_balancers=[], controllers=["ctl01"]) == []
+
+
+@pytest.mark.parametrize(("pod_network", "warned"), [("bridge", 1), ("flannel", 1), ("weave", 0), ("none", 0)])
+def test_a_network_that_does_not_enforce_policies(pod_network, warned):
+    found = _preflight.cluster_warnings(plan(etcd=["ctl01"]), {"pod_network": pod_network})
+    assert (
+        found
+        == [
+            f"addons_pod_network {pod_network} does not enforce NetworkPolicy: the API takes such objects, and every "
+            "pod still reaches every other"
+        ]
+        * warned
+    )
 
 
 # --- hosts ----------------------------------------------------------------------------------------
@@ -357,6 +384,28 @@ def test_a_change_of_what_an_existing_cluster_keeps(variable, made_with):
         "cluster cannot change it: put the old value back, or build a new cluster"
     ]
     assert hosts(ctl01={"cluster": {variable: wanted}}) == []
+
+
+def test_a_change_of_the_pod_network():
+    made = {"cni_configurations": ["10-bridge.conflist"]}
+    assert hosts(wrk01=made) == []
+    assert hosts({"pod_network": "flannel"}, wrk01=made) == [
+        "wrk01: the cluster on it was made with addons_pod_network=bridge, the inventory says flannel; its pods would "
+        "be cut off from new ones: put the old value back, build a new cluster, or move this one as "
+        "docs/networks.md says"
+    ]
+    assert len(hosts({"pod_network": "none"}, wrk01=made)) == 1
+
+
+def test_a_network_of_somebody_else():
+    foreign = {"cni_configurations": ["05-calico.conflist", "10-bridge.conflist"]}
+    assert hosts(wrk02=foreign) == [
+        "wrk02: /etc/cni/net.d/05-calico.conflist is another network than addons_pod_network=bridge, and pods might "
+        "get that one; move the file away, or set addons_pod_network to none to keep it"
+    ]
+    # A host that runs no pods may have what it likes.
+    assert hosts(ctl01=foreign) == []
+    assert hosts({"pod_network": "none"}, wrk02={"cni_configurations": ["05-calico.conflist"]}) == []
 
 
 def test_an_address_that_the_host_does_not_have():

@@ -1,12 +1,15 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kubeconfig files: content, checks, check mode, diffs. kubectl is the oracle where it is installed."""
+"""kubeconfig files: content, checks, check mode, diffs. kubectl, which `make oracles` provides, is the oracle."""
 
 from __future__ import annotations
 
 import base64
 import json
+import os
+import pathlib
+import platform
 import shutil
 import stat
 import subprocess
@@ -174,34 +177,106 @@ def test_several_clusters_users_and_contexts(write, pki):
     assert write(**params).data["changed"] is False
 
 
-KUBECTL = shutil.which("kubectl")
+CACHE = pathlib.Path(
+    os.environ.get("HARDWAY_CACHE")
+    or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "hardway.kubernetes")
+)
 
 
-@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
+@pytest.fixture(scope="session")
+def kubectl_program(tmp_path_factory):
+    """The kubectl of the artifact mirror, where it is without its mode."""
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    found = sorted((CACHE / "mirror").glob(f"dl.k8s.io/release/*/bin/linux/{arch}/kubectl"))
+    if not found:
+        pytest.fail(f"there is no kubectl in {CACHE / 'mirror'}: `make oracles` provides it", pytrace=False)
+    program = tmp_path_factory.mktemp("kubectl") / "kubectl"
+    shutil.copy(found[-1], program)
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def kubectl(kubectl_program, pki):
+    """Runs `kubectl config` in the directory, on one of its files, and returns what it says."""
+
+    def run(path, *arguments):
+        return subprocess.run(
+            [kubectl_program, "config", *arguments, f"--kubeconfig={path}"],
+            check=True, capture_output=True, cwd=pki, text=True,
+        ).stdout  # fmt: skip
+
+    return run
+
+
 @pytest.mark.parametrize("embed_certs", [True, False])
-def test_kubectl_makes_the_same_file(write, pki, embed_certs):
-    def kubectl(*arguments):
-        subprocess.run([KUBECTL, "config", *arguments, "--kubeconfig=theirs"], check=True, capture_output=True, cwd=pki)
-
+def test_kubectl_makes_the_same_file(write, pki, kubectl, embed_certs):
     embed = f"--embed-certs={str(embed_certs).lower()}"
     user = "system:node:admin"
-    kubectl(
-        "set-cluster", "kubernetes-the-hard-way", "--certificate-authority=ca.pem", embed, "--server=https://h:6443"
-    )
-    kubectl("set-credentials", user, "--client-certificate=admin.pem", "--client-key=admin-key.pem", embed)
-    kubectl("set-context", "default", "--cluster=kubernetes-the-hard-way", f"--user={user}", "--namespace=kube-system")
-    kubectl("use-context", "default")
+    cluster = "kubernetes-the-hard-way"
+    kubectl("theirs", "set-cluster", cluster, "--certificate-authority=ca.pem", embed, "--server=https://h:6443")
+    kubectl("theirs", "set-credentials", user, "--client-certificate=admin.pem", "--client-key=admin-key.pem", embed)
+    kubectl("theirs", "set-context", "default", f"--cluster={cluster}", f"--user={user}", "--namespace=kube-system")
+    kubectl("theirs", "use-context", "default")
     params = entry(path="ours", user=user, server="https://h:6443", namespace="kube-system", embed_certs=embed_certs)
     write(**params)
     ours, theirs = (yaml.safe_load((pki / name).read_text()) for name in ("ours", "theirs"))
     assert ours | {"preferences": {}} == theirs | {"preferences": {}}
     # A file that kubectl wrote fits as it is.
     assert write(**{**params, "path": "theirs"}).data["changed"] is False
-    shown = subprocess.run(
-        [KUBECTL, "config", "view", "--raw", "-o", "json", "--kubeconfig=ours"],
-        check=True, capture_output=True, cwd=pki,
+    shown = json.loads(kubectl("ours", "view", "--raw", "-o", "json"))
+    assert shown == json.loads(kubectl("theirs", "view", "--raw", "-o", "json"))
+    assert shown["users"][0]["name"] == user
+
+
+def test_kubectl_reads_every_field(write, kubectl):
+    """What is written under a name that client-go does not know is dropped by it without a word."""
+    outcome = write(
+        path="all",
+        clusters=[
+            {
+                "name": "blue", "server": "https://blue:6443", "certificate_authority": "ca.pem",
+                "tls_server_name": "api.blue", "proxy_url": "socks5://proxy:1080",
+            }
+        ],
+        users=[
+            {"name": "t", "token": TOKEN},
+            {
+                "name": "e",
+                "exec": {
+                    "command": "login", "args": ["--for", "yes"], "env": {"REGION": "on"}, "install_hint": "install it",
+                    "interactive_mode": "Never", "provide_cluster_info": True,
+                },
+            },
+        ],
+        contexts=[
+            {"name": "a", "cluster": "blue", "user": "t", "namespace": "shop"},
+            {"name": "b", "cluster": "blue", "user": "e"},
+        ],
+        current_context="b",
     )  # fmt: skip
-    assert json.loads(shown.stdout)["users"][0]["name"] == user
+    assert not outcome.failed, outcome.message
+    shown = json.loads(kubectl("all", "view", "--raw", "-o", "json"))
+    assert shown["current-context"] == "b"
+    (cluster,) = shown["clusters"]
+    assert cluster["cluster"].pop("certificate-authority-data")
+    assert cluster["cluster"] == {
+        "server": "https://blue:6443", "tls-server-name": "api.blue", "proxy-url": "socks5://proxy:1080",
+    }  # fmt: skip
+    assert {user["name"]: user["user"] for user in shown["users"]} == {
+        "t": {"token": TOKEN},
+        "e": {
+            "exec": {
+                "apiVersion": "client.authentication.k8s.io/v1", "command": "login", "args": ["--for", "yes"],
+                "env": [{"name": "REGION", "value": "on"}], "installHint": "install it", "interactiveMode": "Never",
+                "provideClusterInfo": True,
+            }
+        },
+    }  # fmt: skip
+    assert {context["name"]: context["context"] for context in shown["contexts"]} == {
+        "a": {"cluster": "blue", "user": "t", "namespace": "shop"},
+        "b": {"cluster": "blue", "user": "e"},
+    }
 
 
 def test_another_layout_is_left_alone_and_another_content_is_not(write, pki):
@@ -435,15 +510,10 @@ def test_merge_changes_the_named_entries_alone(write, pki):
     assert "names the user 'nobody'. There is only: me, admin." in write(**context).message
 
 
-@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
-def test_kubectl_reads_what_was_merged(write, pki):
+def test_kubectl_reads_what_was_merged(write, pki, kubectl):
     (pki / "config").write_text(FOREIGN)
     write(**{**entry(path="config"), "merge": True, "current_context": "default"})
-    shown = subprocess.run(
-        ["kubectl", "config", "view", "--raw", "-o", "json", "--kubeconfig=config"], check=True, capture_output=True,
-        cwd=pki,
-    )  # fmt: skip
-    data = json.loads(shown.stdout)
+    data = json.loads(kubectl("config", "view", "--raw", "-o", "json"))
     assert data["current-context"] == "default"
     assert {user["name"] for user in data["users"]} == {"me", "admin"}
     me = next(user for user in data["users"] if user["name"] == "me")

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import signal
+import ssl
 import stat
 import subprocess
 import sys
@@ -284,6 +285,7 @@ def _with(leaf_changes=None, csr_changes=None, config_changes=None):
     return params
 
 
+COPY = {"copy_extensions": True}
 DRIFTS = [
     (_with({"hosts": ["wrk01", "10.240.0.21", "10.0.0.7"]}), ["SAN IP:10.0.0.7 is missing"], False),
     (_with({"hosts": ["wrk01"]}), ["SAN IP:10.240.0.21 is there and not wanted"], False),
@@ -356,9 +358,17 @@ def test_a_lost_or_foreign_key_is_made_again(issue, made, pki):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    "content",
+    [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "version", "issuer"],
 )
 def test_a_damaged_leaf_is_made_again(issue, made, pki, content):
+    if isinstance(content, str):
+        der = bytearray(ssl.PEM_cert_to_DER_cert((pki / "wrk01.pem").read_text()))
+        if content == "version":
+            der[der.index(b"\xa0\x03\x02\x01\x02") + 4] = 7
+        else:
+            der[der.index(b"Kubernetes") - 2] = 0xAE  # no kind of string
+        content = ssl.DER_cert_to_PEM_cert(bytes(der)).encode()
     (pki / "wrk01.pem").write_bytes(content)
     outcome = issue(**plan())
     assert outcome.statuses["wrk01"] == "reissued"
@@ -470,6 +480,11 @@ def _damage(what, pki):
         (pki / "ca.pem").unlink()
     elif what == "key damaged":
         (pki / "ca-key.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    elif what == "altered":
+        # The certificate can be read, but it is no longer what its key signed.
+        der = bytearray(ssl.PEM_cert_to_DER_cert((pki / "ca.pem").read_text()))
+        der[der.rindex(b"\x17\x0d") + 3] ^= 1  # the last digit of the year in which it ends
+        (pki / "ca.pem").write_text(ssl.DER_cert_to_PEM_cert(bytes(der)))
     elif what == "key of another":
         (pki / "ca-key.pem").write_bytes((pki / "front-proxy-ca-key.pem").read_bytes())
 
@@ -482,6 +497,7 @@ def _damage(what, pki):
         ("certificate lost", "ca.pem is missing while", "renew: true"),
         ("key damaged", "ca-key.pem: it is no private key that can be read", "force: true"),
         ("key of another", "ca-key.pem is not the key of", "renew: true"),
+        ("altered", "its signature is wrong", "renew: true"),
     ],
 )
 @pytest.mark.parametrize("check", [False, True])
@@ -644,6 +660,7 @@ REFUSALS = [
     (_with(csr_changes={"ca": {"expiry": "1h"}}), "makes no authorities"),
     (_with(config_changes={"expiry": "365d"}), "write 8760h"),
     (_with(config_changes={"expiry": "-1h"}), "must be positive"),
+    (_with(config_changes={"backdate": "-1h"}), "profiles.kubernetes.backdate is -1 hours: what is made would not"),
     (_with(config_changes={"expiry": "3m"}), "over when it is made"),
     (_with(config_changes={"expiry": "2000000h"}), "more than a hundred years"),
     (_with(config_changes={"usages": ["signing", "server-auth"]}), "did you mean 'server auth'?"),
@@ -680,6 +697,27 @@ def test_refusals_say_what_is_wrong_and_write_nothing(issue, pki, params, messag
     assert not pki.exists()
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (_with(config_changes={"crl_url": "http://crl.example/ü"}), "profiles.kubernetes.crl_url is 'http://crl.exam"),
+        (_with(config_changes={"issuer_urls": ["http://a", "\ud800"]}), "issuer_urls[1] is '\\ud800': a URL is ASCII"),
+        # An extension that the certificate has already cannot be added.
+        (
+            _with(csr_changes={"extensions": [{"Id": [2, 5, 29, 17], "Value": "MAA="}]}, config_changes=COPY),
+            "it cannot be made",
+        ),
+    ],
+)
+def test_what_cannot_be_made_is_known_in_check_mode_too(issue, pki, params, message):
+    predicted = issue(**params, check=True)
+    outcome = issue(**params)
+    assert outcome.failed
+    assert message in outcome.message
+    assert predicted.message == outcome.message
+    assert not pki.exists()
+
+
 def test_json_that_is_none(issue, pki):
     pki.mkdir()
     for text, message in (("{", "is not valid JSON"), ("[]", "must hold a JSON object, not a list"), ("\xff", "JSON")):
@@ -699,6 +737,19 @@ def test_not_strict_does_as_cfssl_does_with_warnings(issue, pki):
     for words in ("localhost:8080", "network", "unknown field 'hots'", "unknown usage 'x'"):
         assert words in outcome.warnings
     assert issue(**params, strict=False).data["changed"] is False
+
+
+def test_a_negative_backdate_is_settled_by_one_run(issue):
+    params = _with(config_changes={"backdate": "-1h"})
+    assert "not be valid yet" in issue(**params, strict=False).warnings
+    assert issue(**params, strict=False).data["changed"] is False
+
+
+def test_a_certificate_of_a_fast_clock_is_made_again(issue, made, later):
+    later(days=-2)  # what was made is not valid for two days
+    outcome = issue(**plan())
+    assert outcome.by_name["wrk01"]["reasons"][0].startswith("It is not valid before ")
+    assert issue(**plan()).data["changed"] is False
 
 
 def test_a_directory_that_is_a_file(issue, pki):

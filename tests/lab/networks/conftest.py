@@ -1,0 +1,40 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the tests of the pod network."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import web as servers
+
+if t.TYPE_CHECKING:
+    from support import Cluster
+
+
+@pytest.fixture(scope="session")
+def tls(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """Certificate and key of the web servers' Service."""
+    return servers.certificate(f"web.{namespace}.svc", tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def web(cluster: Cluster, namespace: str, tls: tuple[bytes, bytes]) -> servers.Web:
+    """The web servers. They go with their namespace."""
+    servers.apply(cluster, *servers.objects(namespace, *tls))
+    for workload in ("daemonset/web", "deployment/alone"):
+        cluster.kubectl("rollout", "status", workload, f"--namespace={namespace}", "--timeout=120s")
+    pods = servers.pods(cluster, namespace, "web")
+    assert [pod.worker for pod in pods] == [worker.name for worker in cluster.workers]
+    [alone] = servers.pods(cluster, namespace, "alone")
+    return servers.Web(cluster, namespace, pods, alone)
+
+
+@pytest.fixture(scope="session")
+def pod_network(cluster: Cluster) -> str:
+    """What the workers run: the name of their one CNI configuration."""
+    found = {worker.out("ls", "/etc/cni/net.d").strip() for worker in cluster.workers}
+    assert len(found) == 1, found
+    return found.pop().removeprefix("10-").removesuffix(".conflist")

@@ -1,0 +1,254 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the pod network run: a web server on every worker, which says who asked, and one that is alone."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import pathlib
+import typing as t
+
+from support import local
+
+if t.TYPE_CHECKING:
+    from support import Cluster
+
+NGINX = "docker.io/library/nginx:1.22.1"
+BUSYBOX = "docker.io/library/busybox:1.35.0"
+HOST_PORT = 8085
+#: The group of an API that the web servers serve beside what the cluster has.
+API_GROUP = "lab.hardway.test"
+#: What the web servers say, as admission webhook, to every object that they are asked about.
+REFUSAL = "the web server on a pod says no"
+
+# `return` is all that the servers know. A request's body is there when it is passed on, so the webhook's answer, which
+# has to hold the request's uid, comes from a second server.
+_ANSWER = json.dumps(
+    {
+        "kind": "AdmissionReview",
+        "apiVersion": "admission.k8s.io/v1",
+        "response": {"uid": "$http_x_uid", "allowed": False, "status": {"message": REFUSAL}},
+    }
+)
+_NGINX = f"""
+user www-data;
+error_log /dev/stderr;
+pid /run/nginx.pid;
+events {{}}
+http {{
+    access_log /dev/stdout;
+    default_type application/json;
+    client_body_buffer_size 256k;
+    client_body_in_single_buffer on;
+    map $request_body $uid {{
+        "~\\"uid\\":\\"(?<found>[^\\"]+)\\"" $found;
+    }}
+    server {{
+        listen 80;
+        location / {{ return 200 "$hostname $remote_addr\\n"; }}
+    }}
+    server {{
+        listen 443 ssl;
+        ssl_certificate /etc/lab/tls/tls.crt;
+        ssl_certificate_key /etc/lab/tls/tls.key;
+        location / {{
+            return 200 '{{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"{API_GROUP}/v1","resources":[]}}';
+        }}
+        location = /apis/{API_GROUP}/v1/who {{ return 200 '{{"pod":"$hostname","asked by":"$remote_addr"}}'; }}
+        location = /refuse {{
+            proxy_pass http://127.0.0.1:81;
+            proxy_set_header X-Uid $uid;
+        }}
+    }}
+    server {{
+        listen 127.0.0.1:81;
+        location / {{ return 200 '{_ANSWER}'; }}
+    }}
+}}
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pod:
+    """A web server's pod. Its container `busybox` shares its network: what that one asks, the pod asks."""
+
+    name: str
+    address: str
+    #: Name of the worker it runs on.
+    worker: str
+    container: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Web:
+    """The web servers, one a worker in the inventory's order, and the one that is alone."""
+
+    cluster: Cluster
+    namespace: str
+    pods: list[Pod]
+    alone: Pod
+
+    def ask(self, pod: Pod, url: str, *options: str) -> str:
+        """Return what a pod gets from an address."""
+        return self.run(pod, "wget", "-q", "-T", "5", "-O", "-", *options, url)
+
+    def run(self, pod: Pod, *command: str) -> str:
+        """Return what a command in a pod prints."""
+        namespace = f"--namespace={self.namespace}"
+        return self.cluster.kubectl("exec", pod.name, namespace, "--container=busybox", "--", *command)
+
+    def service(self, name: str) -> dict[str, t.Any]:
+        """Return the specification of one of the web servers' Services."""
+        return t.cast(dict[str, t.Any], self.cluster.get("service", name, f"--namespace={self.namespace}")["spec"])
+
+
+def apply(cluster: Cluster, *objects: dict[str, t.Any]) -> None:
+    """Apply objects as the administrator."""
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    encoded = base64.b64encode(listed.encode()).decode()
+    cluster.client.out("sh", "-c", f"echo {encoded} | base64 --decode | kubectl apply --filename=-")
+
+
+def certificate(name: str, directory: pathlib.Path) -> tuple[bytes, bytes]:
+    """Return a certificate that signs itself, and its key, for one DNS name."""
+    files = ("-keyout", str(directory / "tls.key"), "-out", str(directory / "tls.crt"))
+    made = local(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"),
+        *("-addext", f"subjectAltName=DNS:{name}", *files),
+    )
+    assert made.returncode == 0, made.stderr
+    return (directory / "tls.crt").read_bytes(), (directory / "tls.key").read_bytes()
+
+
+def _template(name: str, *, host_port: int = 0) -> dict[str, t.Any]:
+    port = {"containerPort": 80} | ({"hostPort": host_port} if host_port else {})
+    return {
+        "metadata": {"labels": {"app": name}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "containers": [
+                {
+                    "name": "nginx",
+                    "image": NGINX,
+                    "command": ["nginx", "-c", "/etc/lab/nginx/nginx.conf", "-g", "daemon off;"],
+                    "ports": [port],
+                    "volumeMounts": [
+                        {"name": "nginx", "mountPath": "/etc/lab/nginx"},
+                        {"name": "tls", "mountPath": "/etc/lab/tls"},
+                    ],
+                    "readinessProbe": {"httpGet": {"port": 80}, "periodSeconds": 1},
+                },
+                {"name": "busybox", "image": BUSYBOX, "command": ["sleep", "3600"]},
+            ],
+            "volumes": [
+                {"name": "nginx", "configMap": {"name": "nginx"}},
+                {"name": "tls", "secret": {"secretName": "tls"}},
+            ],
+        },
+    }
+
+
+def _service(name: str, app: str, **more: t.Any) -> dict[str, t.Any]:
+    ports = [{"name": "http", "port": 80}, {"name": "https", "port": 443}]
+    return _object("v1", "Service", name, spec={"selector": {"app": app}, "ports": ports, **more})
+
+
+def _object(version: str, kind: str, name: str, **more: t.Any) -> dict[str, t.Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **more}
+
+
+def objects(namespace: str, tls_certificate: bytes, key: bytes) -> list[dict[str, t.Any]]:
+    """Return what the web servers consist of."""
+    tls = {"tls.crt": base64.b64encode(tls_certificate).decode(), "tls.key": base64.b64encode(key).decode()}
+    made = [
+        _object("v1", "ConfigMap", "nginx", data={"nginx.conf": _NGINX}),
+        _object("v1", "Secret", "tls", type="kubernetes.io/tls", data=tls),
+        _object(
+            "apps/v1",
+            "DaemonSet",
+            "web",
+            spec={"selector": {"matchLabels": {"app": "web"}}, "template": _template("web", host_port=HOST_PORT)},
+        ),
+        _object(
+            "apps/v1",
+            "Deployment",
+            "alone",
+            spec={"selector": {"matchLabels": {"app": "alone"}}, "template": _template("alone")},
+        ),
+        _service("web", "web"),
+        _service("web-headless", "web", clusterIP="None"),
+        _service("web-node-port", "web", type="NodePort"),
+        _service("web-local", "web", type="NodePort", externalTrafficPolicy="Local"),
+        _service("alone", "alone"),
+    ]
+    for one in made:
+        one["metadata"]["namespace"] = namespace
+    return made
+
+
+def extensions(namespace: str, tls_certificate: bytes) -> list[dict[str, t.Any]]:
+    """Return what makes API servers ask the web servers: an aggregated API, and an admission webhook."""
+    authority = base64.b64encode(tls_certificate).decode()
+    service = {"namespace": namespace, "name": "web", "port": 443}
+    return [
+        _object(
+            "apiregistration.k8s.io/v1",
+            "APIService",
+            f"v1.{API_GROUP}",
+            spec={
+                "group": API_GROUP,
+                "version": "v1",
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 10,
+                "caBundle": authority,
+                "service": service,
+            },
+        ),
+        _object(
+            "admissionregistration.k8s.io/v1",
+            "ValidatingWebhookConfiguration",
+            API_GROUP,
+            webhooks=[
+                {
+                    "name": f"refuse.{API_GROUP}",
+                    "clientConfig": {"service": {**service, "path": "/refuse"}, "caBundle": authority},
+                    "rules": [
+                        {
+                            "apiGroups": [""],
+                            "apiVersions": ["v1"],
+                            "operations": ["CREATE"],
+                            "resources": ["configmaps"],
+                        }
+                    ],
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                    "objectSelector": {"matchLabels": {"ask": "the-webhook"}},
+                    "admissionReviewVersions": ["v1"],
+                    "sideEffects": "None",
+                    "failurePolicy": "Fail",
+                    "timeoutSeconds": 5,
+                }
+            ],
+        ),
+    ]
+
+
+def pods(cluster: Cluster, namespace: str, app: str) -> list[Pod]:
+    """Return the pods of an app, by worker in the inventory's order."""
+    found = cluster.get("pods", f"--namespace={namespace}", f"--selector=app={app}")["items"]
+    running = {
+        pod["spec"]["nodeName"]: Pod(
+            pod["metadata"]["name"],
+            pod["status"]["podIP"],
+            pod["spec"]["nodeName"],
+            next(
+                one["containerID"] for one in pod["status"]["containerStatuses"] if one["name"] == "busybox"
+            ).rpartition("/")[2],
+        )
+        for pod in found
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+    return [running[worker.name] for worker in cluster.workers if worker.name in running]
