@@ -10,14 +10,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 CUSTOM := inventories/lab-custom
-SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE))
-# A lab of another size or release keeps its inventory until `make lab-down`.
+SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(SETTINGS))
+# A lab of another size, release or settings keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 
-.PHONY: help setup engine mirror node-image inventory lab-hosts lab lab-info lab-shell lab-wipe lab-down smoke \
-	lint oracles units fuzz test-integration test-etcd molecule test-lab test-faults test-check-runs test-scratch test-unchanged \
-	test-packaging test-packaging-newest test-installed test-bad-input test-rebuild conformance conformance-part \
-	test test-fast test-full bench bench-pki docs
+# None of the targets is a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,12 +35,12 @@ node-image: engine ## image of the lab's hosts
 	@lab/node/build.sh
 
 inventory: setup
-	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) $(RELEASE))
+	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
 
 lab-hosts: mirror node-image ## the lab's hosts alone, without a cluster
 	@ansible-playbook -i $(INVENTORY) lab/create.yml
 
-lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE=)
+lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE= SETTINGS=)
 	@ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory lab-info
 
@@ -107,6 +105,12 @@ molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one
 
 test-lab: setup ## tests of the running lab from outside
 	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
+
+test-network: setup ## who reaches whom on the running lab, in both modes of kube-proxy
+	@python tests/networks.py --here $(INVENTORY)
+
+test-networks: setup ## the same for every pod network, on labs of their own (NETWORK= for one; removes the lab)
+	@python tests/networks.py $(NETWORK)
 
 test-faults: setup ## what a client of the running lab sees while a part fails, and how etcd comes back
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the inventory of a lab of another size: ``inventories/lab-custom``.
 
-usage: inventory.py CONTROLLERS WORKERS LBS [RELEASE]
+usage: inventory.py CONTROLLERS WORKERS LBS [RELEASE [NAME=VALUE]...]
 
-An empty RELEASE leaves the catalogue's default.
+An empty RELEASE leaves the catalogue's default. Further arguments are variables of the lab's hosts.
 """
 
 from __future__ import annotations
@@ -32,8 +32,13 @@ def numbered(prefix: str, count: int, first: int) -> dict[str, int]:
     return {f"{prefix}{number:02d}": first + number for number in range(1, count + 1)}
 
 
-def inventory(controllers: int, workers: int, load_balancers: int, release: str = "") -> dict[str, t.Any]:
-    """Return an inventory; with the article's numbers it is the article's."""
+def inventory(
+    controllers: int, workers: int, load_balancers: int, release: str = "", *settings: str
+) -> dict[str, t.Any]:
+    """Return an inventory; with the article's numbers it is the article's.
+
+    :param settings: ``NAME=VALUE``, the value as YAML.
+    """
     balancers = {"kubelb": 10} if load_balancers else {}
     balancers |= {f"kubelb{number:02d}": 198 + number for number in range(2, load_balancers + 1)}
     children: dict[str, t.Any] = {
@@ -44,6 +49,12 @@ def inventory(controllers: int, workers: int, load_balancers: int, release: str 
         "clients": {"hosts": hosts({"client": 5})},
         "containers": {"children": dict.fromkeys(("controllers", "lb", "workers", "clients"))},
     }
+    pairs = (setting.partition("=") for setting in settings)
+    chosen = {name: yaml.safe_load(value) for name, _equals, value in pairs}
+    # Of each host: those of a group would not win over group_vars/all.
+    for group in children.values():
+        for host in group.get("hosts", {}).values():
+            host.update(chosen)
     variables = {"vars": {"cluster_release": release}} if release else {}
     return {"all": variables | {"children": children}}
 
@@ -62,7 +73,7 @@ def main() -> None:
     link = directory / "group_vars"
     if not link.is_symlink():
         link.symlink_to("../lab/group_vars")
-    (directory / "hosts.yml").write_text("---\n" + yaml.safe_dump(inventory(*numbers, *sys.argv[4:5]), sort_keys=False))
+    (directory / "hosts.yml").write_text("---\n" + yaml.safe_dump(inventory(*numbers, *sys.argv[4:]), sort_keys=False))
 
 
 if __name__ == "__main__":

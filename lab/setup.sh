@@ -82,7 +82,7 @@ docker_engine() {
 
 checks() { packages shellcheck; }
 
-build() { packages mmdebstrap debian-archive-keyring gcc libc6-dev pkg-config libseccomp-dev; }
+build() { packages mmdebstrap debian-archive-keyring gcc libc6-dev pkg-config libseccomp-dev libpcap-dev; }
 
 case ${1:-} in
     python) python ;;

@@ -76,6 +76,7 @@ PARTS = (
     Part("installed", ("test-installed",), "lab", 35),
     Part("smoke", ("smoke",), "lab", 20),
     Part("state", ("test-lab",), "lab", 60),
+    Part("network", ("test-network",), "lab", 330),
     Part("check runs", ("test-check-runs",), "lab", 330, always=False),
     Part("rebuild", ("test-rebuild",), "lab", 70),
     Part("faults", ("test-faults",), "lab", 390),
@@ -88,6 +89,7 @@ PARTS = (
     Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 110, always=False),
     Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 70, always=False),
     Part("scenario site", ("molecule SCENARIO=site",), "own hosts", 150, always=False),
+    Part("network flannel", ("test-networks NETWORK=flannel",), "own lab", 400, always=False),
     Part("scratch", ("test-scratch", "lab-down"), "own lab", 240, always=False),
     Part(
         "three controllers",

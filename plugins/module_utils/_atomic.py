@@ -252,8 +252,9 @@ class AtomicDirectory:
             if stage:
                 shutil.rmtree(stage, ignore_errors=True)
             if isinstance(error, OSError):
+                hint = " Make room there, then run again." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
                 raise FileProblem(
-                    f"writing to {self.path} failed: {error.strerror or error}. Nothing was changed."
+                    f"writing to {self.path} failed: {error.strerror or error}. Nothing was changed.{hint}"
                 ) from error
             raise
         self._move_into_place([new.name for new in files])

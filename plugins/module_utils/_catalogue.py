@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ("CatalogueError", "image_name", "program_plan", "release_versions")
+__all__ = ("CatalogueError", "image_name", "image_names", "program_plan", "release_versions")
 
 
 class CatalogueError(ValueError):
@@ -94,13 +94,38 @@ def image_name(
     *,
     release: str,
     versions: t.Mapping[str, str] | None = None,
+    digests: t.Mapping[str, str] | None = None,
 ) -> str:
     """Return the full reference of a container image of the catalogue.
 
+    :param digests: digests (``sha256:...``) that images are held to, by image.
     :raises CatalogueError: unknown release or image.
     """
+    for name in digests or {}:
+        if name not in catalogue["images"]:
+            raise _known("image", name, sorted(catalogue["images"]))
     if image not in catalogue["images"]:
         raise _known("image", image, sorted(catalogue["images"]))
     entry = catalogue["images"][image]
     version = release_versions(catalogue, release, versions=versions)[entry["version"]]
-    return str(entry["name"]).format(version=version)
+    digest = (digests or {}).get(image)
+    return str(entry["name"]).format(version=version) + (f"@{digest}" if digest else "")
+
+
+def image_names(
+    catalogue: t.Mapping[str, t.Any],
+    *,
+    release: str,
+    pod_network: str,
+    versions: t.Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return the full references of all container images that a cluster needs, in the catalogue's order.
+
+    :param pod_network: images that only another pod network needs are left out.
+    :raises CatalogueError: unknown release.
+    """
+    return [
+        image_name(catalogue, name, release=release, versions=versions)
+        for name, entry in catalogue["images"].items()
+        if entry.get("pod_network", pod_network) == pod_network
+    ]

@@ -66,6 +66,13 @@ def _free_mib(path: str) -> int:
     return shutil.disk_usage(path).free // (1024 * 1024)
 
 
+def _has_module(name: str) -> bool:
+    """Return whether the kernel has a module: loaded, built in, or there to be loaded."""
+    directory = f"/lib/modules/{platform.release()}"
+    listed = (_text(f"{directory}/{listing}") for listing in ("modules.dep", "modules.builtin"))
+    return os.path.isdir(f"/sys/module/{name}") or any(f"/{name}.ko" in text for text in listed)
+
+
 def _effective_capability(bit: int) -> bool:
     match = re.search(r"^CapBnd:\s*([0-9a-f]+)", _text("/proc/1/status"), re.MULTILINE)
     return bool(match and int(match.group(1), 16) >> bit & 1)
@@ -161,4 +168,5 @@ def collect(
         "etcd": etcd,
         "cluster": cluster,
         "cni_configurations": cni_configurations(),
+        "openvswitch": _has_module("openvswitch"),
     }

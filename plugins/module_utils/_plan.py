@@ -18,6 +18,7 @@ __all__ = (
     "node_address",
     "pod_cidrs",
     "pod_routes",
+    "rolled_out",
     "service_address",
     "topology",
     "unready_nodes",
@@ -216,12 +217,13 @@ def pod_routes(
     :param plan: result of :func:`topology`.
     :param host: who needs the routes.
     :param pod_network: ``weave`` gives addresses to nodes in its own way, so that any of the plan's workers
-        is a way to every pod. For all others a node has the pods of its ``podCIDR``.
+        that the API knows is a way to every pod. For all others a node has the pods of its ``podCIDR``.
     :param pod_cidr: network of all pods.
     """
     addresses = plan["addresses"]
     if pod_network == "weave":
-        gateways = [addresses[worker] for worker in plan["workers"] if worker != host]
+        known = {node["metadata"]["name"] for node in nodes}
+        gateways = [addresses[worker] for worker in plan["workers"] if worker in known and worker != host]
         if len(gateways) < 2:
             return [f"{pod_cidr} via {gateway}" for gateway in gateways]
         return [" ".join([pod_cidr, *(f"nexthop via {gateway}" for gateway in gateways)])]
@@ -231,6 +233,24 @@ def pod_routes(
         for node, cidr in sorted(pod_cidrs(nodes).items())
         if node != host and node in addresses
     ]
+
+
+def rolled_out(daemon_sets: t.Iterable[t.Mapping[str, t.Any]], away: int) -> bool:
+    """Return whether every node runs the DaemonSet's newest pods, and they are available.
+
+    :param daemon_sets: DaemonSet objects of the API, all of which have to be rolled out; none are not.
+    :param away: number of nodes that may be down.
+    """
+
+    def done(daemon_set: t.Mapping[str, t.Any]) -> bool:
+        status = daemon_set.get("status", {})
+        if status.get("observedGeneration", 0) < daemon_set["metadata"]["generation"]:
+            return False
+        wanted = status["desiredNumberScheduled"] - away
+        return min(status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)) >= wanted
+
+    known = list(daemon_sets)
+    return bool(known) and all(done(daemon_set) for daemon_set in known)
 
 
 def unready_nodes(

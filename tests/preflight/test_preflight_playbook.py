@@ -66,14 +66,14 @@ REFUSED = {
         "cluster_pod_cidr 10.200.0.0/24 has 1 node networks of /24, and there are 2 workers"
     ],
     "unknown_release": ["cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35"],
-    "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, none"],
+    "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none"],
     "several_problems": [
         "wrk01: has no address; set node_address to the IP address other hosts reach it at",
         "ctl01 and ctl02: have the same node_address 10.0.0.11; each host needs its own",
         "cluster_pod_cidr 10.200.0.0/16 and cluster_service_cidr 10.200.0.0/24 overlap; they must be apart",
         "cluster_dns_address 10.32.0.10 is outside cluster_service_cidr 10.200.0.0/24",
         "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
-        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, none",
+        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none",
     ],
 }
 WARNED = {

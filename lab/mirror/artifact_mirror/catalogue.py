@@ -17,6 +17,7 @@ CATALOGUE_FILE = COLLECTION_ROOT / "roles" / "cluster" / "vars" / "main.yml"
 LAB_IMAGES_FILE = Path(__file__).resolve().parents[1] / "images.yml"
 SUITE_FILE = Path(__file__).resolve().parents[1] / "conformance.yml"
 CATALOGUE_VARIABLE = "__cluster_catalogue"
+POD_NETWORKS_VARIABLE = "__cluster_pod_networks"
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,21 @@ class Image:
 class Catalogue:
     """The releases that are known and what each consists of."""
 
-    def __init__(self, data: dict[str, Any], lab_images: dict[str, Any], suite: dict[str, Any]) -> None:
+    def __init__(
+        self, data: dict[str, Any], lab_images: dict[str, Any], suite: dict[str, Any], pod_networks: list[str]
+    ) -> None:
         self._data = data
         self._lab_images = lab_images
         self._suite = suite
+        self._pod_networks = pod_networks
 
     @classmethod
     def load(
         cls, path: Path = CATALOGUE_FILE, lab_images: Path = LAB_IMAGES_FILE, suite_file: Path = SUITE_FILE
     ) -> Catalogue:
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))[CATALOGUE_VARIABLE]
+            variables = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data, pod_networks = variables[CATALOGUE_VARIABLE], variables[POD_NETWORKS_VARIABLE]
             images = yaml.safe_load(lab_images.read_text(encoding="utf-8"))["images"]
             suite = yaml.safe_load(suite_file.read_text(encoding="utf-8"))
         except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
@@ -63,7 +68,7 @@ class Catalogue:
                 f"cannot read the release catalogue ({path}), the lab's images ({lab_images}) "
                 f"or the conformance suite's ({suite_file}): {error!r}"
             ) from error
-        return cls(data, images, suite)
+        return cls(data, images, suite, pod_networks)
 
     @property
     def releases(self) -> list[str]:
@@ -85,12 +90,16 @@ class Catalogue:
         self._check_arch(arch)
         return [self._program(name, entry, versions, arch) for name, entry in self._data["programs"].items()]
 
-    def images(self, release: str, arch: str) -> list[Image]:
-        """The cluster's images, then those only the lab needs."""
+    def images(self, release: str, arch: str, pod_network: str | None = None) -> list[Image]:
+        """The cluster's images (those of this pod network alone, if one is named), then those only the lab needs."""
         versions = self.versions(release)
         self._check_arch(arch)
+        if pod_network and pod_network not in self._pod_networks:
+            raise MirrorError(f"unknown pod network {pod_network!r}; known: {', '.join(self._pod_networks)}")
         images = [
-            self._image(name, entry, versions[entry["version"]], arch) for name, entry in self._data["images"].items()
+            self._image(name, entry, versions[entry["version"]], arch)
+            for name, entry in self._data["images"].items()
+            if pod_network in (None, entry.get("pod_network", pod_network))
         ]
         return images + [
             self._image(name, entry, str(entry["version"]), arch) for name, entry in self._lab_images.items()

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import tempfile
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -44,12 +46,21 @@ class Go:
             )
         return directory
 
-    def build(self, component: str, version: str, program: str, arch: str, output: Path) -> None:
-        """One program into `output`."""
+    def build(
+        self, component: str, version: str, program: str, arch: str, output: Path, source: Path | None = None
+    ) -> None:
+        """One program into `output`; from `source`, a copy of the component's module, where that is given."""
+        with tempfile.TemporaryDirectory() as directory:
+            pins = self.pins(component, version)
+            if source:
+                pins = _pins_of_copy(pins, RECIPES[component].modules[0], source, Path(directory))
+            self._build(component, version, program, arch, output, pins)
+
+    def _build(self, component: str, version: str, program: str, arch: str, output: Path, pins: Path) -> None:
         recipe = RECIPES[component]
         package, tags = recipe.programs[program]
         command = [
-            self.executable(self.pins(component, version)),
+            self.executable(pins),
             *(("test", "-c") if program in recipe.tests else ("build",)),
             "-trimpath",
             *([f"-buildmode={recipe.buildmode}"] if recipe.buildmode else []),
@@ -62,8 +73,8 @@ class Go:
         ]
         env = build_environment(arch) | (cgo_environment(arch) if recipe.cgo else {})
         if recipe.cgo:
-            shell.require_debian_packages(cgo_packages(arch), f"building {program}")
-        shell.run(command, cwd=self.pins(component, version), env=env)
+            shell.require_debian_packages(cgo_packages(arch, recipe.libraries), f"building {program}")
+        shell.run(command, cwd=pins, env=env)
 
     def module_directory(self, component: str, version: str) -> Path:
         """The source of a component's (first) module."""
@@ -138,10 +149,20 @@ def c_compiler(arch: str) -> tuple[str, list[str]]:
     return f"{triplet}-gcc", [f"gcc-{triplet.replace('_', '-')}", f"libc6-dev-{arch}-cross"]
 
 
-def cgo_packages(arch: str) -> list[str]:
+def cgo_packages(arch: str, libraries: Sequence[str]) -> list[str]:
     _compiler, packages = c_compiler(arch)
     suffix = "" if arch == shell.host_arch() else f":{arch}"
-    return [*packages, "pkg-config", f"libseccomp-dev{suffix}"]
+    return [*packages, "pkg-config", *(f"{library}{suffix}" for library in libraries)]
+
+
+def _pins_of_copy(pins: Path, module: str, source: Path, directory: Path) -> Path:
+    """In `directory`, pins that take the module from `source`."""
+    if not (source / "go.mod").exists():
+        (source / "go.mod").write_text(f"module {module}\n", encoding="utf-8")
+    text = (pins / "go.mod").read_text(encoding="utf-8")
+    (directory / "go.mod").write_text(f"{text}\nreplace {module} => {source}\n", encoding="utf-8")
+    shutil.copy(pins / "go.sum", directory)
+    return directory
 
 
 def _go_directive(pins: Path) -> tuple[int, ...]:
@@ -155,8 +176,23 @@ def pin(go: Go, component: str, version: str, modules: Path = MODULES_DIRECTORY)
         raise MirrorError(f"unknown component {component!r}; known: {', '.join(RECIPES)}")
     recipe = RECIPES[component]
     directory = modules / component / version
-    directory.mkdir(parents=True, exist_ok=True)
+    if recipe.suffix:
+        _require_go_mod_by_hand(recipe, version, directory)
+    else:
+        _write_go_mod(go, recipe, version, directory)
     (directory / "go.sum").unlink(missing_ok=True)
+    env = build_environment(shell.host_arch()) | {"GOFLAGS": "-mod=mod"}
+    executable = go.executable(directory)
+    for program, (package, tags) in recipe.programs.items():
+        for arch in ("amd64", "arm64"):
+            test = ["-test"] if program in recipe.tests else []
+            command = [executable, "list", "-deps", *test, "-tags", ",".join(tags), package]
+            shell.run(command, cwd=directory, env=env | {"GOARCH": arch, "CGO_ENABLED": str(int(recipe.cgo))})
+    return directory
+
+
+def _write_go_mod(go: Go, recipe: Recipe, version: str, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
     go_mod = directory / "go.mod"
     go_mod.write_text("module hardway.kubernetes/mirror\n", encoding="utf-8")
     env = build_environment(shell.host_arch()) | {"GOFLAGS": "-mod=mod"}
@@ -170,13 +206,16 @@ def pin(go: Go, component: str, version: str, modules: Path = MODULES_DIRECTORY)
     go_mod.write_text(
         pinned_go_mod(recipe, version, Path(found.group(1)).read_text(encoding="utf-8")), encoding="utf-8"
     )
-    executable = go.executable(directory)
-    for program, (package, tags) in recipe.programs.items():
-        for arch in ("amd64", "arm64"):
-            test = ["-test"] if program in recipe.tests else []
-            command = [executable, "list", "-deps", *test, "-tags", ",".join(tags), package]
-            shell.run(command, cwd=directory, env=env | {"GOARCH": arch, "CGO_ENABLED": str(int(recipe.cgo))})
-    return directory
+
+
+def _require_go_mod_by_hand(recipe: Recipe, version: str, directory: Path) -> None:
+    wanted = f"{recipe.modules[0]} v{version}{recipe.suffix}"
+    go_mod = directory / "go.mod"
+    if not go_mod.is_file() or f"\t{wanted}\n" not in go_mod.read_text(encoding="utf-8"):
+        raise MirrorError(
+            f"{recipe.modules[0]} has no go.mod of its own: write {go_mod}, which requires {wanted} and the "
+            "versions of its dependencies that go with it, then run this again"
+        )
 
 
 def pinned_go_mod(recipe: Recipe, version: str, upstream: str) -> str:

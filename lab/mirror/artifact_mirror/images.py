@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from . import shell
+from . import shell, weave
 from .catalogue import Image
 from .errors import MirrorError
 from .golang import GNU_TRIPLETS, Go, c_compiler
@@ -89,6 +89,7 @@ class ImageBuilder:
     go: Go
     debian: DebianFiles
     kubernetes_version: str
+    report: Callable[[str], None] = print  # told of what differs from the published image
 
     def build(self, image: Image, destination: Path) -> None:
         recipes: dict[str, Callable[[Image, Path], tuple[Layer, dict[str, object]]]] = {
@@ -97,6 +98,8 @@ class ImageBuilder:
             "flannel": self._flannel,
             "busybox": self._busybox,
             "nginx": self._nginx,
+            "weave-kube": self._weave_kube,
+            "weave-npc": self._weave_npc,
         }
         try:
             recipe = recipes[image.name]
@@ -212,6 +215,14 @@ class ImageBuilder:
             "StopSignal": "SIGQUIT",
         }
         return layer, config
+
+    def _weave_kube(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        packages = self.debian.unpack(weave.KUBE_PACKAGES, image.arch, work)
+        return weave.kube(self.go, image.version, image.arch, packages, work, self.report)
+
+    def _weave_npc(self, image: Image, work: Path) -> tuple[Layer, dict[str, object]]:
+        packages = self.debian.unpack(weave.NPC_PACKAGES, image.arch, work)
+        return weave.npc(self.go, image.version, image.arch, packages, work)
 
 
 def busybox_applets(program: bytes) -> list[str]:

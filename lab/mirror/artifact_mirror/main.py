@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--images", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
         )
+        command.add_argument(
+            "--pod-network", metavar="NAME", help="leave the images out that only other pod networks need"
+        )
     fill.add_argument(
         "--again",
         default="",
@@ -88,7 +91,7 @@ def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -
         images = catalogue.suite_images(release, options.arch)
     else:
         programs = catalogue.programs(release, options.arch)
-        images = catalogue.images(release, options.arch)
+        images = catalogue.images(release, options.arch, options.pod_network)
     return _among(programs, options.programs, "--programs"), _among(images, options.images, "--images")
 
 
@@ -115,8 +118,12 @@ def _fill(options: argparse.Namespace) -> int:
     progress = Progress(len(programs) + len(images))
     go = Go(layout.cache_directory())
     debian_release = yaml.safe_load(LAB_IMAGES_FILE.read_text(encoding="utf-8"))["debian_release"]
-    make_builder = SuiteImageBuilder if options.conformance else ImageBuilder
-    builder = make_builder(go, DebianFiles(debian_release), catalogue.versions(release)["kubernetes"])
+    debian, version = DebianFiles(debian_release), catalogue.versions(release)["kubernetes"]
+    builder = (
+        SuiteImageBuilder(go, debian, version)
+        if options.conformance
+        else ImageBuilder(go, debian, version, report=progress.report)
+    )
     work = layout.cache_directory() / "work"
     started = time.monotonic()
     with locked(options.directory, progress.say):

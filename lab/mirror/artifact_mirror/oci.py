@@ -34,6 +34,9 @@ class Layer:
     def symlink(self, name: str, target: str) -> None:
         self._add(name, tarfile.SYMTYPE, 0o777, 0, None).linkname = target
 
+    def fifo(self, name: str) -> None:
+        self._add(name, tarfile.FIFOTYPE, 0o600, 0, None)
+
     def file(
         self,
         name: str,

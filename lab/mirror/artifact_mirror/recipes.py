@@ -32,6 +32,7 @@ class Recipe:
     steps: tuple[Step, ...]
     ldflags: Callable[[str], list[str]] = _no_stamps
     cgo: bool = False
+    libraries: tuple[str, ...] = ()  # Debian packages with the C libraries that cgo links
     buildmode: str = ""
     # Programs that are the tests of their package, built by `go test -c`.
     tests: frozenset[str] = frozenset()
@@ -40,6 +41,9 @@ class Recipe:
     staging: Callable[[str], str] | None = None
     # Modules at other versions than the component asks for, because those cannot be had.
     replaced: Mapping[str, str] = field(default_factory=dict)
+    # A module from before Go had modules has no go.mod, and its version this suffix: the go.mod of its
+    # pins, with the versions of its dependencies, is kept by hand.
+    suffix: str = ""
 
     @property
     def programs(self) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -73,6 +77,7 @@ _KUBERNETES_PROGRAMS = (
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _CONTAINERD_TAGS = ("osusergo", "netgo", "static_build", "urfave_cli_no_docs")
 _CNI = "github.com/containernetworking/plugins"
+_WEAVE = "github.com/weaveworks/weave"
 _CNI_PLUGINS = {
     "main": "bridge dummy host-device ipvlan loopback macvlan ptp tap vlan",
     "ipam": "dhcp host-local static",
@@ -148,6 +153,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         ldflags=lambda version: ["-linkmode external", "-extldflags -static-pie"],
         cgo=True,
+        libraries=("libseccomp-dev",),
         buildmode="pie",
     ),
     "cni_plugins": Recipe(
@@ -186,5 +192,19 @@ RECIPES: dict[str, Recipe] = {
             f"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/{part}": "v1.0.1000"
             for part in ("common", "vpc")
         },
+    ),
+    "weave": Recipe(
+        modules=(_WEAVE,),
+        steps=(
+            Step(
+                {name: f"{_WEAVE}/prog/{name}" for name in ("weaver", "kube-utils", "weaveutil", "weave-npc")},
+                tags=("netgo", "osusergo"),
+            ),
+        ),
+        ldflags=lambda version: [f"-X main.version={version}"],
+        # weaver captures packets with libpcap; the others come out static all the same.
+        cgo=True,
+        libraries=("libpcap-dev",),
+        suffix="+incompatible",
     ),
 }

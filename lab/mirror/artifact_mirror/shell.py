@@ -22,6 +22,10 @@ def host_arch() -> str:
     return HOST_ARCHITECTURES.get(platform.machine(), platform.machine())
 
 
+def host_is_root() -> bool:
+    return os.geteuid() == 0
+
+
 def run(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """The standard output of a command; the end of what it said when it fails."""
     try:

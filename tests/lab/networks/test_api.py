@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from support import wait_until
-from web import API_GROUP, REFUSAL, apply, extensions
+from web import API_GROUP, REFUSAL, apply, extensions, written
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -52,20 +52,15 @@ def test_an_aggregated_api(cluster: Cluster, web: Web, controller: Node) -> None
 
 @pytest.mark.usefixtures("extended")
 def test_an_admission_webhook(web: Web, controller: Node) -> None:
-    name, namespace = f"of-{controller.name}", f"--namespace={web.namespace}"
-    label = ("label", "configmap", "--local", "--output=yaml", "ask=the-webhook", "--filename=-")
-    made = " ".join([*ADMIN, "create", "configmap", name, namespace, "--dry-run=client", "--output=yaml"])
-
-    def create() -> str:
-        labelled = " ".join([*ADMIN, *label])
-        done = controller.run("sh", "-c", f"{made} | {labelled} | {' '.join(ADMIN)} create --filename=- {namespace}")
-        return str(done.stderr) if done.rc != 0 else ""
+    name = f"of-{controller.name}"
+    metadata = {"namespace": web.namespace, "name": name, "labels": {"ask": "the-webhook"}}
+    wanted = written({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
 
     # Each API server learns of the webhook by itself. Until then it makes the object.
     def refused() -> str:
-        said = create()
-        controller.run(*ADMIN, "delete", "configmap", name, namespace, "--ignore-not-found")
-        return said
+        done = controller.run("sh", "-c", f"{wanted} | {' '.join(ADMIN)} create --filename=-")
+        controller.run(*ADMIN, "delete", "configmap", name, f"--namespace={web.namespace}", "--ignore-not-found")
+        return str(done.stderr) if done.rc != 0 else ""
 
     said = wait_until(refused, seconds=20, what=f"{controller.name}: an object that the webhook refuses")
     assert f'admission webhook "refuse.{API_GROUP}" denied the request: {REFUSAL}' in said

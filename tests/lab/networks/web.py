@@ -93,7 +93,8 @@ class Web:
 
     def ask(self, pod: Pod, url: str, *options: str) -> str:
         """Return what a pod gets from an address."""
-        return self.run(pod, "wget", "-q", "-T", "5", "-O", "-", *options, url)
+        # Debian's busybox crashes when wget itself is given the time.
+        return self.run(pod, "timeout", "5", "wget", "-q", "-O", "-", *options, url)
 
     def run(self, pod: Pod, *command: str) -> str:
         """Return what a command in a pod prints."""
@@ -107,9 +108,13 @@ class Web:
 
 def apply(cluster: Cluster, *objects: dict[str, t.Any]) -> None:
     """Apply objects as the administrator."""
-    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    encoded = base64.b64encode(listed.encode()).decode()
-    cluster.client.out("sh", "-c", f"echo {encoded} | base64 --decode | kubectl apply --filename=-")
+    listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+    cluster.client.out("sh", "-c", f"{written(listed)} | kubectl apply --filename=-")
+
+
+def written(given: dict[str, t.Any]) -> str:
+    """Return a shell command that writes an object for kubectl to read."""
+    return f"echo {base64.b64encode(json.dumps(given).encode()).decode()} | base64 --decode"
 
 
 def certificate(name: str, directory: pathlib.Path) -> tuple[bytes, bytes]:

@@ -20,7 +20,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "mirror"))
 
-from artifact_mirror import checksums, fill, layout, main, oci, recipes, shell, store, upstream
+from artifact_mirror import checksums, fill, golang, layout, main, oci, recipes, shell, store, upstream
 from artifact_mirror.catalogue import Catalogue, Image, Program
 from artifact_mirror.errors import MirrorError
 from artifact_mirror.golang import MODULES_DIRECTORY, Go, pinned_go_mod
@@ -140,7 +140,7 @@ def test_unknown_architecture_and_image_name_the_known_ones(capsys: pytest.Captu
     assert main.main(["list", "--arch", "amd64", "--images", "pauze", "--directory", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert "pauze" in said
-    assert "known names: pause, coredns, flannel, busybox, nginx" in said
+    assert "known names: pause, coredns, flannel, weave-kube, weave-npc, busybox, nginx" in said
     assert main.main(["list", "--arch", "amd64", "--programs", "kubectel", "--directory", str(tmp_path)]) == 1
     assert "unknown name kubectel; known names: kube-apiserver" in capsys.readouterr().err
 
@@ -194,10 +194,10 @@ def test_every_pinned_go_mod_requires_the_version_it_is_named_for() -> None:
     assert pinned
     for directory in pinned:
         text = (directory / "go.mod").read_text(encoding="utf-8")
-        for module in recipes.RECIPES[directory.parent.name].modules:
-            assert re.search(rf"^(\t|require ){re.escape(module)} v{re.escape(directory.name)}$", text, re.MULTILINE), (
-                directory
-            )
+        recipe = recipes.RECIPES[directory.parent.name]
+        version = re.escape(f"{directory.name}{recipe.suffix}")
+        for module in recipe.modules:
+            assert re.search(rf"^(\t|require ){re.escape(module)} v{version}$", text, re.MULTILINE), directory
 
 
 def test_no_pins_are_left_of_versions_that_no_release_names() -> None:
@@ -215,6 +215,29 @@ def test_pinned_go_mod_stands_published_modules_for_the_staging_directories() ->
     assert "\tk8s.io/kubernetes v1.37.2\n" in text
     assert "\tk8s.io/api => k8s.io/api v0.37.2\n" in text
     assert "./staging" not in text
+
+
+def test_pins_kept_by_hand_must_name_the_version(tmp_path: Path) -> None:
+    with pytest.raises(
+        MirrorError, match=r"write .*weave/9\.9\.9/go\.mod, which requires .*weave v9\.9\.9\+incompatible"
+    ):
+        golang.pin(Go(tmp_path), "weave", "9.9.9", tmp_path)
+    assert not (tmp_path / "weave").exists()
+
+
+def test_images_of_other_pod_networks_are_left_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def listed(*arguments: str) -> str:
+        assert main.main(["list", "--arch", "amd64", "--directory", str(tmp_path), *arguments]) == 0
+        return capsys.readouterr().out
+
+    weave = ("docker.io/weaveworks/weave-kube:", "docker.io/weaveworks/weave-npc:")
+    assert all(name in listed() for name in weave)
+    assert all(name in listed("--pod-network", "weave") for name in weave)
+    without = listed("--pod-network", "bridge")
+    assert not any(name in without for name in weave)
+    assert "registry.k8s.io/pause:" in without
+    assert main.main(["list", "--arch", "amd64", "--pod-network", "weve"]) == 1
+    assert "unknown pod network 'weve'; known: " in capsys.readouterr().err
 
 
 def test_kubernetes_programs_say_their_version() -> None:
@@ -266,7 +289,9 @@ class FakeGo(Go):
         self.built: list[str] = []
         self._fails = fails
 
-    def build(self, component: str, version: str, program: str, arch: str, output: Path) -> None:
+    def build(
+        self, component: str, version: str, program: str, arch: str, output: Path, source: Path | None = None
+    ) -> None:
         if program == self._fails:
             raise MirrorError("`go build` ended with 1 and said:\n    undefined: x")
         self.built.append(program)

@@ -42,7 +42,9 @@ class FakeGo(Go):
         super().__init__(source)
         self._source = source
 
-    def build(self, component: str, version: str, program: str, arch: str, output: Path) -> None:
+    def build(
+        self, component: str, version: str, program: str, arch: str, output: Path, source: Path | None = None
+    ) -> None:
         output.write_bytes(b"program")
 
     def module_directory(self, component: str, version: str) -> Path:
@@ -144,11 +146,85 @@ def test_pause_of_another_version_is_refused(tmp_path: Path) -> None:
         build(tmp_path, "pause", "3.11", {})
 
 
+WEAVE_FILES = {
+    "bin/dash": b"dash",
+    "usr/sbin/xtables-legacy-multi": b"iptables",
+    "lib/x86_64-linux-gnu/libc.so.6": b"libc",
+    "lib/systemd/system/procps.service": b"unit",
+    "usr/bin/perl": b"perl",
+    "usr/share/man/man1/curl.1.gz": b"manual",
+    "usr/share/doc/curl/copyright": b"licence",
+    "etc/apt/sources.list": b"sources",
+}
+
+
+def weave_source(tmp_path: Path) -> None:
+    """What the images take from the module."""
+    sources = {
+        "net/bridge.go": "dummy := &netlink.Dummy{LinkAttrs: attributes}\n",
+        "weave": '#!/bin/sh\nSCRIPT_VERSION="unreleased"\n',
+        "prog/weave-kube/launch.sh": "#!/bin/sh\n",
+        "prog/weaver/weavedata.db": "",
+        "prog/weave-npc/launch.sh": "#!/bin/sh\n",
+        "prog/weave-npc/ulogd.conf": "[global]\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+def test_weave_is_changed_and_says_so_only_for_a_kernel_without_dummy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: bool
+) -> None:
+    source = tmp_path / "source"
+    weave_source(source)
+    work = tmp_path / "work"
+    work.mkdir()
+    built: dict[str, str] = {}
+
+    class Recording(FakeGo):
+        def build(
+            self, component: str, version: str, program: str, arch: str, output: Path, source: Path | None = None
+        ) -> None:
+            super().build(component, version, program, arch, output)
+            if source:
+                built[program] = (source / "net" / "bridge.go").read_text(encoding="utf-8")
+
+    monkeypatch.setattr(images.weave, "kernel_lacks_dummy", lambda: lacking)
+    said: list[str] = []
+    builder = images.ImageBuilder(Recording(source), FakeDebian(WEAVE_FILES), "1.37.2", report=said.append)
+    archive = work / "image.tar"
+    builder.build(Image("weave-kube", "2.6.5", "amd64", "docker.io/weaveworks/weave-kube:2.6.5"), archive)
+    _manifest, config, entries = read(archive)
+    assert built == ({"weaver": "dummy := &netlink.Ifb{LinkAttrs: attributes}\n"} if lacking else {})
+    assert bool(said) is bool(config["config"].get("Labels")) is lacking
+    assert entries["bin"].linkname == "usr/bin"
+    assert entries["usr/sbin/iptables"].linkname == "iptables-legacy"
+    assert {"usr/bin/dash", "usr/lib/x86_64-linux-gnu/libc.so.6", "usr/share/doc/curl/copyright"} <= set(entries)
+    left_out = {"usr/lib/systemd/system/procps.service", "usr/bin/perl", "etc/apt/sources.list"}
+    assert not (left_out | {"usr/share/man/man1/curl.1.gz"}) & set(entries)
+    assert (source / "net" / "bridge.go").read_text(encoding="utf-8").count("netlink.Dummy{") == 1
+
+
+def test_weave_npc_has_the_pipe_of_its_logger(tmp_path: Path) -> None:
+    weave_source(tmp_path)
+    work = tmp_path / "work"
+    work.mkdir()
+    archive = work / "image.tar"
+    builder = images.ImageBuilder(FakeGo(tmp_path), FakeDebian(WEAVE_FILES), "1.37.2")
+    builder.build(Image("weave-npc", "2.6.5", "amd64", "docker.io/weaveworks/weave-npc:2.6.5"), archive)
+    _manifest, config, entries = read(archive)
+    assert config["config"]["Entrypoint"] == ["/usr/bin/launch.sh"]
+    assert entries["var/log/ulogd.pcap"].type == tarfile.FIFOTYPE
+    assert entries["usr/lib/ulogd"].linkname == "x86_64-linux-gnu/ulogd"
+
+
 def test_every_image_of_every_release_is_buildable() -> None:
     catalogue = Catalogue.load()
     for release in catalogue.releases:
         names = [image.name for image in catalogue.images(release, "amd64")]
-        assert names == ["pause", "coredns", "flannel", "busybox", "nginx"]
+        assert names == ["pause", "coredns", "flannel", "weave-kube", "weave-npc", "busybox", "nginx"]
 
 
 def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

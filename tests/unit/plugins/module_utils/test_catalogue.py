@@ -114,8 +114,25 @@ def test_versions_are_not_written_back_to_the_catalogue():
 def test_image_name():
     assert catalogue_module.image_name(SMALL, "pause", release="1.2") == "registry.example.com/pause:9.0"
     assert catalogue_module.image_name(SMALL, "pause", release="1.2", versions={"tool": "8"}).endswith(":8")
+    digests = {"pause": "sha256:12"}
+    assert catalogue_module.image_name(SMALL, "pause", release="1.2", digests=digests).endswith("/pause:9.0@sha256:12")
+    with pytest.raises(CatalogueError, match="image 'nginx' is not in"):
+        catalogue_module.image_name(SMALL, "pause", release="1.2", digests={"nginx": "sha256:12"})
     with pytest.raises(CatalogueError, match="image 'puase' is not in the release catalogue; known: pause"):
         catalogue_module.image_name(SMALL, "puase", release="1.2")
+
+
+def test_image_names_leave_other_pod_networks_out():
+    images = {
+        "pause": {"version": "tool", "name": "example.com/pause:{version}"},
+        "knitted": {"version": "tool", "name": "example.com/knitted:{version}", "pod_network": "weave"},
+    }
+    catalogue = SMALL | {"images": images}
+    assert catalogue_module.image_names(catalogue, release="1.2", pod_network="bridge") == ["example.com/pause:9.0"]
+    assert catalogue_module.image_names(catalogue, release="1.2", pod_network="weave", versions={"tool": "8"}) == [
+        "example.com/pause:8",
+        "example.com/knitted:8",
+    ]
 
 
 # --- the catalogue that is delivered ---------------------------------------------------------------
@@ -165,6 +182,6 @@ def test_no_two_programs_install_the_same_path(release):
 @pytest.mark.parametrize("image", sorted(CATALOGUE["images"]))
 def test_images_have_a_tag(release, image):
     assert re.fullmatch(
-        r"(registry\.k8s\.io|ghcr\.io)/[a-z/-]+:v?\d+\.\d+\.\d+",
+        r"(registry\.k8s\.io|ghcr\.io|docker\.io)/[a-z/-]+:v?\d+\.\d+\.\d+",
         catalogue_module.image_name(CATALOGUE, image, release=release),
     )

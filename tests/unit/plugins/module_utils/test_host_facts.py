@@ -181,3 +181,24 @@ def test_free_space_of_a_directory_that_is_yet_to_be_made(tmp_path):
 )
 def test_flag_values(unit, expected):
     assert _host_facts.flag_values(unit, {"cluster-cidr": "x"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("listing", "text"),
+    [
+        ("modules.dep", "kernel/net/openvswitch/openvswitch.ko.xz: kernel/net/nsh/nsh.ko.xz\n"),
+        ("modules.builtin", "kernel/net/openvswitch/openvswitch.ko\n"),
+    ],
+)
+def test_kernel_with_openvswitch(host, monkeypatch, listing, text):
+    monkeypatch.setattr(_host_facts.os.path, "isdir", lambda path: False)
+    assert host.facts()["openvswitch"] is False
+    host.files[f"/lib/modules/{platform.release()}/{listing}"] = "kernel/net/openvswitch/vport-vxlan.ko:\n"
+    assert host.facts()["openvswitch"] is False
+    host.files[f"/lib/modules/{platform.release()}/{listing}"] = text
+    assert host.facts()["openvswitch"] is True
+
+
+def test_kernel_that_has_loaded_openvswitch(host, monkeypatch):
+    monkeypatch.setattr(_host_facts.os.path, "isdir", lambda path: path == "/sys/module/openvswitch")
+    assert host.facts()["openvswitch"] is True

@@ -282,6 +282,28 @@ def test_with_weave_every_worker_is_a_way_to_all_pods():
     assert routes("ctl01", "weave") == ["10.200.0.0/16 nexthop via 10.0.0.21 nexthop via 10.0.0.22"]
     assert routes("ctl01", "weave", workers=["wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
     assert routes("wrk02", "weave", workers=["wrk02"]) == []
+    # One that was removed, and is still in the inventory, is no way any more.
+    assert routes("ctl01", "weave", workers=["gone", "wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
+
+
+@pytest.mark.parametrize(
+    ("generation", "updated", "available", "away", "done"),
+    [
+        (2, 3, 3, 0, True),
+        (3, 3, 3, 0, False),  # the controller has not seen the newest version yet
+        (2, 2, 3, 0, False),
+        (2, 3, 2, 0, False),
+        (2, 2, 2, 1, True),
+        (2, None, None, 0, False),
+    ],
+)
+def test_rolled_out(generation, updated, available, away, done):
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 3}
+    status |= {} if updated is None else {"updatedNumberScheduled": updated, "numberAvailable": available}
+    daemon_set = {"metadata": {"generation": generation}, "status": status}
+    assert _plan.rolled_out([daemon_set], away) is done
+    assert not _plan.rolled_out([], away)
+    assert not _plan.rolled_out([{"metadata": {"generation": 1}}], away)
 
 
 def test_unready_nodes():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import fcntl
 import json
 import os
 import pathlib
@@ -15,7 +16,10 @@ import ssl
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
+import threading
+import time
 
 import pytest
 from cryptography import x509
@@ -272,6 +276,53 @@ def test_a_pair_that_openssl_made_is_adopted(issue, pki):
     )
     assert outcome.data["changed"] is False, outcome.data
     assert snapshot(pki) == before
+
+
+def test_what_kubeadm_made_is_adopted(issue, pki):
+    """Its authority names itself in a SAN and may sign more than certificates; its leaves have no key identifier."""
+    pki.mkdir()
+    openssl("genrsa", "-out", pki / "ca-key.pem", "2048")
+    openssl(
+        "req", "-x509", "-new", "-key", pki / "ca-key.pem", "-subj", "/CN=kubernetes", "-days", "3650",
+        "-out", pki / "ca.pem", "-addext", "keyUsage=critical,digitalSignature,keyEncipherment,keyCertSign",
+        "-addext", "subjectAltName=DNS:kubernetes",
+    )  # fmt: skip
+    extensions = pki / "ext"
+    extensions.write_text(
+        "keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=clientAuth\n"
+        "basicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=keyid\n"
+    )
+    openssl("genrsa", "-out", pki / "admin-key.pem", "2048")
+    openssl(
+        "req", "-new", "-key", pki / "admin-key.pem", "-subj", "/O=kubeadm:cluster-admins/CN=kubernetes-admin",
+        "-out", pki / "admin.csr",
+    )  # fmt: skip
+    openssl(
+        "x509", "-req", "-in", pki / "admin.csr", "-CA", pki / "ca.pem", "-CAkey", pki / "ca-key.pem", "-days", "365",
+        "-extfile", extensions, "-out", pki / "admin.pem",
+    )  # fmt: skip
+    for name in ("ca-key.pem", "admin-key.pem"):
+        (pki / name).chmod(0o600)
+    before = snapshot(pki)
+    rsa = {"algo": "rsa", "size": 2048}
+    config = copy.deepcopy(CONFIG)
+    config["signing"]["profiles"]["kubeadm"] = {
+        "usages": ["signing", "key encipherment", "client auth"], "expiry": "8760h",
+    }  # fmt: skip
+    admin = {"CN": "kubernetes-admin", "names": [{"O": "kubeadm:cluster-admins"}], "key": rsa}
+    outcome = issue(
+        config=config,
+        authorities=[{"name": "ca", "csr": {"CN": "kubernetes", "key": rsa}}],
+        certificates=[{"name": "admin", "profile": "kubeadm", "csr": admin}],
+    )
+    assert outcome.data["changed"] is False, outcome.data
+    assert snapshot(pki) == before
+    # Its key goes on to sign.
+    outcome = issue(
+        config=config, certificates=[{"name": "new", "profile": "kubeadm", "csr": {"CN": "new", "key": rsa}}]
+    )
+    assert outcome.statuses == {"new": "issued"}
+    openssl("verify", "-x509_strict", "-CAfile", pki / "ca.pem", pki / "new.pem")
 
 
 # --- drift -----------------------------------------------------------------------------------------
@@ -591,6 +642,23 @@ def test_an_authority_key_with_a_passphrase(issue, made, pki):
     openssl("verify", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
 
 
+def test_an_rsa_key_that_openssl_protected_in_its_old_form(issue, pki):
+    pki.mkdir()
+    openssl(
+        "genrsa", "-traditional", "-aes256", "-passout", "pass:open sesame", "-out", pki / "ca-key.pem", "2048"
+    )  # fmt: skip
+    assert "Proc-Type: 4,ENCRYPTED" in (pki / "ca-key.pem").read_text()
+    openssl(
+        "req", "-x509", "-new", "-key", pki / "ca-key.pem", "-passin", "pass:open sesame", "-subj", "/CN=Kubernetes",
+        "-days", "3650", "-out", pki / "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+    )  # fmt: skip
+    authority = {"name": "ca", "passphrase": "open sesame"}
+    outcome = issue(**plan(authorities=[authority]))
+    assert outcome.statuses == {"ca": "unchanged", "wrk01": "issued", "admin": "issued"}
+    assert "open sesame" not in outcome.output
+    openssl("verify", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
+
+
 def test_a_damaged_rsa_authority_key_is_found_before_anything_is_written(issue, pki):
     params = plan(authorities=[{"name": "ca", "csr": {"CN": "x", "key": {"algo": "rsa", "size": 2048}}}])
     issue(**params)
@@ -758,6 +826,68 @@ def test_a_directory_that_is_a_file(issue, pki):
     assert outcome.failed and "is no directory" in outcome.message
 
 
+UNPRIVILEGED = """
+    import json, os, sys
+    sys.path[:0] = json.loads(sys.argv[1])
+    from ansible.module_utils.testing import patch_module_args
+    from ansible_collections.hardway.kubernetes.plugins.modules import x509_cfssl_compat as module
+    if os.geteuid() == 0:  # nothing is closed to root
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    with patch_module_args(json.loads(sys.argv[2])):
+        module.main()
+"""
+
+
+@pytest.mark.parametrize("what", ["directory", "parent", "key"])
+def test_what_this_user_may_not_do_is_said(issue, made, pki, what):
+    for key in pki.glob("*-key.pem"):
+        key.chmod(0o755)
+    params = plan(force=True, key_mode="0755") if what != "parent" else plan()
+    directory = pki / "below" / "below" if what == "parent" else pki
+    if what == "key":
+        (pki / "ca-key.pem").chmod(0)
+    for path in pki.parents:  # nobody has to get there
+        if path.stat().st_uid == os.geteuid() and str(path).startswith(tempfile.gettempdir() + "/"):
+            path.chmod(path.stat().st_mode | 0o055)
+    pki.chmod(0o555)
+    before = snapshot(pki)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(UNPRIVILEGED), json.dumps(sys.path),
+         json.dumps({**params, "directory": str(directory)})],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert done.returncode == 1
+    words = {
+        "directory": f"directory {pki} is not writable by this user. Nothing was changed.",
+        "parent": f"directory {directory} cannot be made: Permission denied.",
+        "key": f"{pki / 'ca-key.pem'} cannot be read: Permission denied.",
+    }
+    assert said["msg"] == words[what]
+    assert snapshot(pki) == before
+
+
+def test_a_second_run_at_the_same_time_waits(issue, made, pki, monkeypatch):
+    from ansible_collections.hardway.kubernetes.plugins.module_utils import _atomic
+
+    descriptor = os.open(pki, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        threading.Timer(0.3, os.close, (descriptor,)).start()
+        begun = time.monotonic()
+        assert issue(**plan()).data["changed"] is False
+        assert time.monotonic() - begun > 0.25
+        other = os.open(pki, os.O_RDONLY)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        monkeypatch.setattr(_atomic.time, "monotonic", lambda real=time.monotonic: real() * 1000)
+        outcome = issue(**plan())
+        assert outcome.failed and "another run has been working in" in outcome.message
+    finally:
+        os.close(other)
+
+
 # --- together or not at all ------------------------------------------------------------------------
 
 
@@ -776,7 +906,7 @@ def test_a_full_disk_changes_nothing(issue, made, pki, monkeypatch):
     before = snapshot(pki)
     outcome = issue(**plan(force=True, regenerate_key=True))
     assert outcome.failed
-    assert "No space left on device. Nothing was changed." in outcome.message
+    assert "No space left on device. Nothing was changed. Make room there, then run again." in outcome.message
     assert snapshot(pki) == before
 
 
