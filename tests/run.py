@@ -81,7 +81,7 @@ PARTS = (
     Part("rebuild", ("test-rebuild",), "lab", 70),
     Part("faults", ("test-faults",), "lab", 390),
     Part("lab-down", ("lab-down",), "lab", 15),
-    Part("bad input", ("test-bad-input",), "own hosts", 240, always=False),
+    Part("bad input", ("test-bad-input",), "own hosts", 180, always=False),
     Part("scenario etcd", ("molecule SCENARIO=etcd",), "own hosts", 280),
     Part("scenario default", ("molecule SCENARIO=default",), "own hosts", 30, always=False),
     Part("scenario ca", ("molecule SCENARIO=ca",), "own hosts", 45, always=False),
