@@ -97,8 +97,13 @@ test-etcd: setup ## the etcd modules against real etcd processes on loopback
 	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
+# The hosts of a scenario that fails stay, to be looked at.
 molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
-	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do molecule test --scenario-name $$scenario; done
+	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do \
+		molecule destroy --scenario-name $$scenario; \
+		molecule test --destroy never --scenario-name $$scenario; \
+		molecule destroy --scenario-name $$scenario; \
+	done
 
 test-lab: setup ## tests of the running lab from outside
 	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
@@ -123,8 +128,26 @@ test-scratch: ## empty hosts: a check run, many interruptions, and no secret in 
 test-unchanged: setup ## site.yml again, as a check run, and each tag alone: nothing may change, nothing is touched
 	@python -m pytest -q tests/lab/properties/test_idempotence.py --ansible-inventory=$(INVENTORY)
 
-test-package: setup ## the built archive, installed elsewhere, runs as hardway.kubernetes.site
-	@tests/packaged.sh -i $(CURDIR)/$(INVENTORY)
+test-packaging: setup ## the built archive as Galaxy and ansible-test see it (CHECKS="contents documents sanity units")
+	@lab/setup.sh checks
+	@python tests/packaging/check.py $(or $(CHECKS),contents documents sanity units)
+
+test-packaging-newest: setup ## the same on the newest ansible-core
+	@lab/setup.sh checks
+	@python tests/packaging/check.py --newest $(or $(CHECKS),sanity units)
+
+test-installed: setup ## the built archive, installed elsewhere, finds nothing to change on the running lab
+	@tests/packaging/installed.sh -i $(CURDIR)/$(INVENTORY)
+
+BAD_INPUT := tests/lab/bad_input/inventory
+# The hosts of a failure stay, to be looked at.
+test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks and settings, on hosts beside the lab
+	@ansible-playbook -i $(BAD_INPUT) lab/destroy.yml
+	@rm -rf .lab/bad-input
+	@ansible-playbook -i $(BAD_INPUT) lab/create.yml
+	@python -m pytest -q tests/lab/bad_input --ansible-inventory=$(BAD_INPUT)
+	@ansible-playbook -i $(BAD_INPUT) lab/destroy.yml
+	@rm -rf .lab/bad-input
 
 test-tags: setup ## a chapter or a host alone: it does its work and touches nothing else; a wiped worker comes back
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)

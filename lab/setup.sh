@@ -3,6 +3,7 @@
 # Sets up what the project needs on this machine, as far as it is missing:
 #   setup.sh python   the virtual environment .venv and the collection link
 #   setup.sh docker   the Docker Engine, from the distribution's packages
+#   setup.sh checks   what the checks of the archive take
 #   setup.sh build    what building the mirror and the node image takes where nothing can be downloaded
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,14 +37,15 @@ packages() {
 
 python() {
     local stamp interpreter candidate
-    stamp=$(sha256sum requirements.txt lab/setup.sh | sha256sum | cut -c1-16)
+    # The environment that is replaced cannot make the new one.
+    local PATH=${PATH//"$PWD/.venv/bin:"/}
+    stamp=$(sha256sum requirements.txt | cut -c1-16)
     if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
         # The Makefile puts .venv first in PATH: not the interpreter of the environment that is about to go.
         PATH=${PATH//"$PWD/.venv/bin:"/}
         for candidate in python3.11 python3.12 python3.13 python3; do
             if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-                # Not the link in .venv, which make puts first in PATH and which is about to go.
-                interpreter=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+                interpreter=$candidate
                 break
             fi
         done
@@ -80,11 +82,14 @@ docker_engine() {
     fail "the Docker Engine does not answer. See /var/log/dockerd.log or journalctl -u docker; a user other than root must be in the group docker."
 }
 
+checks() { packages shellcheck; }
+
 build() { packages mmdebstrap debian-archive-keyring gcc libc6-dev pkg-config libseccomp-dev libpcap-dev; }
 
 case ${1:-} in
     python) python ;;
     docker) docker_engine ;;
+    checks) checks ;;
     build) build ;;
-    *) fail "usage: lab/setup.sh python|docker|build" ;;
+    *) fail "usage: lab/setup.sh python|docker|checks|build" ;;
 esac

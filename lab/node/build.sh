@@ -24,6 +24,7 @@ packages() { sed 's/#.*//' "$here/packages.txt" | xargs; }
 
 # The machine's own package sources, as far as they are the distribution's: one "deb" line each.
 distribution_sources() {
+    # shellcheck disable=SC2016 # these are apt's, not the shell's
     apt-get indextargets \
         --format 'deb [arch=$(ARCHITECTURE)] $(REPO_URI) $(RELEASE) $(COMPONENT)|$(ORIGIN)' 'Created-By: Packages' \
         | sed -n -E 's/\|(Debian|Ubuntu)$//p' | sort -u

@@ -100,6 +100,7 @@ def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
 def _etcd(*, runs: bool) -> dict[str, t.Any]:
     """Return whose data this host has, and who the members are: as its own etcd says, else as it was started with."""
     unit = flag_values(_text("/etc/systemd/system/etcd.service"), {"data-dir": "data"})
+    directory = unit.get("data", "/var/lib/etcd")
     started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", _text("/etc/etcd/bootstrap.env"), re.MULTILINE)
     members: list[dict[str, t.Any]] = []
     if runs:
@@ -111,7 +112,8 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
             # It has no say: a learner, or not ready.
             members = []
     return {
-        "data": identity(unit.get("data", "/var/lib/etcd")),
+        "data": identity(directory),
+        "free_mib": {directory: _free_mib(directory)},
         "members": [
             {
                 "id": f"{int(member['ID']):x}",

@@ -163,16 +163,18 @@ def cluster_warnings(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any
     return warnings
 
 
-def _resources(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+def _resources(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any], *, member: bool) -> list[str]:
     problems = []
     if facts["memory_mib"] < settings["memory_mib"]:
         problems.append(
             f"{host}: has {facts['memory_mib']} MiB of memory; preflight_memory_mib asks for {settings['memory_mib']}"
         )
     problems += [
-        f"{host}: has {free} MiB free under {path}; preflight_free_mib asks for {settings['free_mib']}"
-        for path, free in facts["free_mib"].items()
-        if free < settings["free_mib"]
+        f"{host}: has {free} MiB free under {path}; preflight_{setting} asks for {settings[setting]}"
+        for setting, found in (("free_mib", facts["free_mib"]), ("etcd_free_mib", facts["etcd"]["free_mib"]))
+        if setting == "free_mib" or member
+        for path, free in found.items()
+        if free < settings[setting]
     ]
     return problems
 
@@ -248,7 +250,7 @@ def host_problems(
     """Return what is wrong with the hosts themselves.
 
     :param facts: facts of ``host_facts`` by host; none for a host that could not be asked.
-    :param settings: ``memory_mib``, ``free_mib``, ``clock_seconds``, ``systems``,
+    :param settings: ``memory_mib``, ``free_mib``, ``etcd_free_mib``, ``clock_seconds``, ``systems``,
         ``architectures``, ``existing`` (settings an existing cluster keeps, by variable), ``pod_network`` and
         ``pod_networks``.
     """
@@ -257,7 +259,8 @@ def host_problems(
         if not found:
             problems.append(f"{host}: could not be reached; check its connection variables and that it runs")
             continue
-        problems += _system(host, found, settings) + _resources(host, found, settings)
+        problems += _system(host, found, settings)
+        problems += _resources(host, found, settings, member=host in plan.get("etcd", []))
         problems += _existing(host, found, settings)
         if host in plan["workers"]:
             problems += _cni(host, found, settings)

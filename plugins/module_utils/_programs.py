@@ -61,6 +61,13 @@ def _file_state(path: str) -> dict[str, int] | None:
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "mode": status.st_mode & 0o7777}
 
 
+def _announced_size(response: t.Any) -> int | None:
+    """Return how many bytes a server said that there are; None when it did not, or packed them for the way."""
+    headers = getattr(response, "headers", {})
+    size = headers.get("Content-Length", "")
+    return int(size) if size.isdigit() and not headers.get("Content-Encoding") else None
+
+
 class Programs:
     """Desired state of the programs of one host.
 
@@ -181,6 +188,9 @@ class Programs:
                 while chunk := source.read(_CHUNK):
                     digest.update(chunk)
                     target.write(chunk)
+                announced = _announced_size(source)
+                if announced is not None and target.tell() < announced:
+                    raise OSError(f"it ended after {target.tell()} of {announced} bytes")
         except Exception as error:  # every opener has its own errors
             raise ProgramError(
                 f"{url}: the download failed ({error}). Nothing was replaced. Check the address and the free "
@@ -206,7 +216,10 @@ class Programs:
                         while chunk := source.read(_CHUNK):
                             target.write(chunk)
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise ProgramError(f"{url}: the archive cannot be unpacked ({error}). Nothing was replaced.") from error
+            raise ProgramError(
+                f"{url}: the archive cannot be unpacked ({error}). Nothing was replaced. Look at the archive "
+                f"and at the free space of {os.path.dirname(work)}."
+            ) from error
         missing = sorted(member for member, path in destinations.items() if path not in staged)
         if missing:
             raise ProgramError(f"{url}: the archive has no {', '.join(missing)}. Nothing was replaced.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import ssl
 import time
 import typing as t
@@ -18,6 +19,13 @@ __all__ = ("Health", "Unit", "UnitError", "wait_for_peers")
 # /proc counts process starts in ticks of 10 ms, rounded down.
 _TICK_TOLERANCE = 0.02
 _POLL_SECONDS = 0.2
+
+
+# Lines of a Go program's stack: they hide the line before them that says what went wrong.
+_GO_STACK = re.compile(r"goroutine \d+ |\t|created by |[^\s:{]+\(.*\)$")
+# How much of the log is shown: enough for two attempts of systemd to start etcd, and characters of a line.
+_LINES = 40
+_LINE = 400
 
 
 class UnitError(Exception):
@@ -168,9 +176,10 @@ class Unit:
             raise UnitError(f"systemctl {' '.join(arguments)} failed: {err.strip() or out.strip()}\n{self.journal()}")
 
     def journal(self) -> str:
-        """Return the last lines that the unit logged."""
-        out = self._run(["journalctl", "--unit", self.name, "--lines", "15", "--no-pager", "--output", "cat"])[1]
-        return f"Last lines of journalctl -u {self.name}:\n{out.strip()}"
+        """Return the last lines that the unit logged, without the stack of a program that panicked."""
+        out = self._run(["journalctl", "--unit", self.name, "--lines", "200", "--no-pager", "--output", "cat"])[1]
+        lines = [line[:_LINE] for line in out.splitlines() if line.strip() and not _GO_STACK.match(line)]
+        return "\n".join([f"Last lines of journalctl -u {self.name}:", *lines[-_LINES:]])
 
     def newer_file(self, paths: t.Iterable[str], *, reloads: bool) -> str | None:
         """Return a file that was changed after the running process read its files.

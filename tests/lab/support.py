@@ -25,6 +25,14 @@ ETCD_CREDENTIALS = (
     "--key=/etc/etcd/kubernetes-key.pem",
 )
 
+# All that a host has on its disk, but for what its system writes of its own accord.
+_FILES = r"""
+find / /usr/local /var/lib/etcd /var/lib/kubelet /var/lib/containerd -xdev \
+    \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /srv/mirror \
+       -o -path /var/log/journal -o -path /var/lib/systemd \) -prune \
+    -o -not -type d -printf '%p %i %s %C@ %m %u\n'
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class Node:
@@ -88,6 +96,11 @@ class Cluster:
     def etcdctl(self, member: Node, *arguments: str) -> bytes:
         """Run etcdctl on a member, over loopback. What it reads may be no text."""
         return member.raw("etcdctl", *ETCD_CREDENTIALS, "--endpoints=https://127.0.0.1:2379", *arguments)
+
+
+def files(node: Node) -> set[str]:
+    """Return the files of a host with inode, size, time of the last change, mode and owner."""
+    return set(node.out("sh", "-c", _FILES).splitlines())
 
 
 def local(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

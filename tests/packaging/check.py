@@ -5,11 +5,12 @@
 
 usage: check.py [--newest] CHECK...
 
+  contents   the archive holds what belongs to the repository, nothing else, and all that its programs need
   documents  ansible-doc of all plugins and roles, antsibull-docs, antsibull-changelog, galaxy-importer
   sanity     ansible-test sanity, every test; what it imports on hosts with the oldest Python of hosts too
   units      ansible-test units of the plugins
 
-With --newest on the newest ansible-core, which needs a newer Python: exit code 77 where there is none.
+With --newest on the newest ansible-core. A line that begins with "left out:" names what was not checked, and why.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ ROOT = HERE.parents[1]
 # Python of the control node with the newest ansible-core, and the oldest one of hosts.
 NEWEST = ("3.13", "3.12")
 OLDEST_OF_HOSTS = "3.9"
-# What a test is called that was left out, as in automake.
-SKIPPED = 77
 # The publisher of a fork gives his own; Galaxy takes none without it.
 REPOSITORY = "\nrepository: https://example.com/hardway.kubernetes\n"
 DOCUMENTED = ("module", "filter", "role")
+CHECKS = ("contents", "documents", "sanity", "units")
+# Bytes: the archive has no binaries in it.
+LARGEST = 1024 * 1024
+# What playbooks need where the collection is installed.
+USED = ("plugins/", "roles/", "playbooks/", "meta/", "README.md", "LICENSE")
 
 
 def cache() -> pathlib.Path:
@@ -72,6 +76,13 @@ def environment(python: str, requirements: pathlib.Path) -> pathlib.Path:
     return place / "bin"
 
 
+def belonging() -> set[str]:
+    """The files of the repository, those among them that are not committed yet."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return {name for name in names if name and ((ROOT / name).is_symlink() or (ROOT / name).exists())}
+
+
 class Checks:
     """The archive in an empty tree, and the programs of one environment on it."""
 
@@ -90,12 +101,9 @@ class Checks:
     def unpack(self) -> None:
         """Build the archive from what belongs to the repository, and unpack it."""
         source = self.work / "source"
-        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
-            path = ROOT / name
-            if name and (path.is_symlink() or path.exists()):
-                (source / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, source / name, follow_symlinks=False)
+        for name in belonging():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
         with (source / "galaxy.yml").open("a") as galaxy:
             galaxy.write(REPOSITORY)
         self.run("ansible-galaxy", "collection", "build", str(source), "--output-path", str(self.work))
@@ -132,6 +140,26 @@ class Checks:
     def run(self, *command: str, **environment: str) -> str:
         """As out, with what it says on standard error, which goes wrong only with it."""
         return self.out(*command, into=subprocess.STDOUT, **environment)
+
+    def contents(self) -> None:
+        """Build the archive as a user does, in the repository as it stands here, with caches and labs in it."""
+        place = self.work / "built"
+        self.run("ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(place))
+        (built,) = place.glob("hardway-kubernetes-*.tar.gz")
+        with tarfile.open(built) as archive:
+            held = {member.name for member in archive if not member.isdir()} - {"MANIFEST.json", "FILES.json"}
+        foreign = sorted(held - belonging())
+        if foreign:
+            sys.exit(
+                "\n".join(["not of the repository, but in the archive; see build_ignore of galaxy.yml:", *foreign])
+            )
+        used = {name for name in belonging() if name.startswith(USED)}
+        if used - held:
+            sys.exit("\n".join(["missing in the archive; see build_ignore of galaxy.yml:", *sorted(used - held)]))
+        size = built.stat().st_size
+        if size > LARGEST:
+            sys.exit(f"the archive has {size} bytes, {LARGEST} are allowed; tar -tvzf shows what is large")
+        print(f"archive: {len(held)} files, {size // 1024} KiB", flush=True)
 
     def documents(self) -> None:
         for kind in DOCUMENTED:
@@ -190,7 +218,7 @@ class Checks:
             tests = ["--test", "compile", "--test", "import"]
             print(_brief(self.run("ansible-test", "sanity", *tests, *on_hosts, "--color", "no")), flush=True)
         else:
-            print(f"not checked with Python {OLDEST_OF_HOSTS} of hosts: there is none here", flush=True)
+            print(f"left out: imports with the hosts' Python {OLDEST_OF_HOSTS}, which is not here", flush=True)
 
     def units(self) -> None:
         self.bootstrap()
@@ -239,7 +267,7 @@ def _brief(said: str) -> str:
 def main() -> int:
     reading = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reading.add_argument("--newest", action="store_true")
-    reading.add_argument("checks", nargs="+", choices=["documents", "sanity", "units"])
+    reading.add_argument("checks", nargs="+", choices=CHECKS)
     given = reading.parse_args()
     python: str | None = sys.executable
     requirements = HERE / "requirements.txt"
@@ -247,8 +275,8 @@ def main() -> int:
         python = interpreter(NEWEST)
         requirements = HERE / "requirements-newest.txt"
     if python is None:
-        print(f"no Python {' or '.join(NEWEST)} is here, which the newest ansible-core needs")
-        return SKIPPED
+        print(f"left out: the newest ansible-core needs Python {' or '.join(NEWEST)}, which is not here")
+        return 0
     with tempfile.TemporaryDirectory() as work:
         checks = Checks(environment(python, requirements), pathlib.Path(work))
         checks.unpack()

@@ -35,6 +35,7 @@ REFUSED = {
     "empty_workers": ["group 'workers' has no host; it needs at least one (nodes run there)"],
     "host_without_address": ["wrk02: has no address; set node_address to the IP address other hosts reach it at"],
     "address_is_no_address": ["wrk02: node_address 'wrk02.example.com' is no IP address"],
+    "address_of_loopback": ["wrk02: node_address 127.0.0.1 cannot be reached by other hosts; give its own address"],
     "two_hosts_one_address": ["ctl01 and kubelb: have the same node_address 10.0.0.11; each host needs its own"],
     "node_name": [
         "Worker_2: the inventory name is used as node name and must be a DNS name: lower-case letters, digits, '-' "
@@ -60,8 +61,16 @@ REFUSED = {
     "dns_at_api_address": [
         "cluster_dns_address 10.32.0.1 is taken (network address, or the API's own Service 10.32.0.1)"
     ],
+    "dns_is_no_address": ["cluster_dns_address: 'dns.cluster.local' is no IP address"],
+    "small_service_network": ["cluster_service_cidr 10.32.0.8/29 has 8 addresses; at least 16 are needed"],
+    "node_network_larger_than_pod_network": [
+        "cluster_node_prefix_length: 15 does not fit cluster_pod_cidr 10.200.0.0/16; allowed: 16 to 30"
+    ],
+    "more_workers_than_node_networks": [
+        "cluster_pod_cidr 10.200.0.0/24 has 1 node networks of /24, and there are 2 workers"
+    ],
     "unknown_release": ["cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35"],
-    "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, none"],
+    "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none"],
     "kube_proxy_ipvs": [
         "worker_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be removed; "
         "take nftables, which was made in its place; allowed: iptables, nftables"
@@ -72,7 +81,7 @@ REFUSED = {
         "cluster_pod_cidr 10.200.0.0/16 and cluster_service_cidr 10.200.0.0/24 overlap; they must be apart",
         "cluster_dns_address 10.32.0.10 is outside cluster_service_cidr 10.200.0.0/24",
         "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
-        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, none",
+        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none",
     ],
 }
 WARNED = {

@@ -22,6 +22,7 @@ import typing as t
 
 import pytest
 from playbook import ROOT, command, environment, run
+from support import files
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -30,13 +31,6 @@ SEED = os.environ.get("HARDWAY_SEED", "1")
 TALKATIVE = ("-vvv", "--diff")
 # Made once, and then never again.
 IRREPLACEABLE = ("ca-key.pem", "front-proxy-ca-key.pem", "service-account-key.pem", "encryption-config.yaml")
-# All that a host has on its disk, but for what its system writes of its own accord.
-_FILES = r"""
-find / /var/lib/etcd /var/lib/kubelet /var/lib/containerd -xdev \
-    \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /srv/mirror \
-       -o -path /var/log/journal -o -path /var/lib/systemd \) -prune \
-    -o -not -type d -printf '%p %i %s %C@ %m %u\n'
-"""
 
 
 class Diary:
@@ -77,7 +71,7 @@ def _hosts(cluster: Cluster) -> list[Node]:
 
 
 def _files(cluster: Cluster) -> dict[str, set[str]]:
-    return {node.name: set(node.out("sh", "-c", _FILES).splitlines()) for node in _hosts(cluster)}
+    return {node.name: files(node) for node in _hosts(cluster)}
 
 
 def _role(task: str) -> str:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import pathlib
 import re
+import signal
 import sys
+import threading
+import time
+import typing as t
 
 import pytest
 
@@ -15,7 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import run
-from run import PARTS, Part, chosen, table
+from run import PARTS, Part, Result, chosen, hindrance, out_of_time, table
+
+FAILED = Result("FAILED", "make it", 1.0)
 
 
 def test_every_target_exists() -> None:
@@ -29,8 +35,24 @@ def test_every_scenario_is_a_part() -> None:
     assert named == {f"molecule SCENARIO={name}" for name in scenarios}
 
 
-def test_fast_needs_no_hosts() -> None:
-    assert {part.stage for part, why in chosen(PARTS, "fast", 0).items() if not why} == {"fast"}
+def test_fast_needs_no_hosts_and_is_short() -> None:
+    fast = [part for part, why in chosen(PARTS, "fast", 0).items() if not why]
+    assert {part.stage for part in fast} == {"fast"}
+    assert sum(part.seconds for part in fast) <= 300
+
+
+def test_a_run_fits_into_45_minutes() -> None:
+    assert sum(part.seconds for part in PARTS if part.always) + run.ROTATION <= 45 * 60
+
+
+def test_every_drawn_part_fits_alone() -> None:
+    assert all(part.seconds <= run.ROTATION for part in PARTS if not part.always)
+
+
+def test_what_needs_no_hosts_comes_first() -> None:
+    stages = [part.stage for part in PARTS]
+    assert "fast" not in stages[stages.index("lab") :]
+    assert "lab" not in stages[stages.index("own lab") :]
 
 
 def test_full_leaves_nothing_out() -> None:
@@ -53,31 +75,123 @@ def test_every_part_is_drawn_by_some_seed() -> None:
     assert drawn == set(PARTS)
 
 
+def part(stage: run.Stage, name: str = "it", **more: object) -> Part:
+    return Part(name, ("it",), stage, 60, **more)
+
+
+@pytest.mark.parametrize(
+    ("failed", "runs"),
+    [
+        ("fast", {"fast"}),
+        ("lab", {"fast", "own hosts"}),
+        ("own hosts", {"fast", "lab", "own hosts", "own lab"}),
+        ("own lab", {"fast", "own hosts"}),
+    ],
+)
+def test_what_a_failure_keeps_from_running(failed: run.Stage, runs: set[str]) -> None:
+    results = {part("fast", "fine"): Result("ok"), part(failed, "bad"): FAILED}
+    hindered = {stage: hindrance(part(stage), results) for stage in ("fast", "lab", "own hosts", "own lab")}
+    assert {stage for stage, why in hindered.items() if not why} == runs
+    assert all(why.startswith("bad failed") for why in hindered.values() if why)
+
+
+@pytest.mark.parametrize(("passed", "fits"), [(0, True), (120, True), (121, False)])
+def test_a_drawn_part_leaves_room_for_the_others(passed: float, fits: bool) -> None:
+    to_come = [part("lab"), part("own lab", always=False)]
+    said = out_of_time(part("own hosts", always=False), to_come, passed, budget=240)
+    assert said == ("" if fits else f"{passed / 60:.0f} of 4 minutes are over: make test-full")
+
+
+def test_a_part_of_every_run_is_never_out_of_time() -> None:
+    assert out_of_time(part("lab"), [], 10_000, budget=240) == ""
+
+
 def test_the_table_says_what_ran_and_what_did_not() -> None:
-    one, two, three = (Part(name, ("lint",), "fast", 1) for name in ("one", "two", "three"))
-    said = table((one, two, three), {one: ("ok", 1.4), two: ("FAILED", 2.0)})
-    assert said.splitlines() == [
+    one, two, three, four = (part("fast", name) for name in ("one", "two", "three", "four"))
+    results = {
+        one: Result("ok", seconds=1.4),
+        two: Result("FAILED", "make it", 2.0),
+        three: Result("not run", "two failed, and its hosts stay"),
+    }
+    assert table((one, two, three, four), results).splitlines() == [
         "one       1 s  ok",
-        "two       2 s  FAILED",
-        "three       -  not run: a part before it failed",
+        "two       2 s  FAILED: make it",
+        "three       -  not run: two failed, and its hosts stay",
+        "four        -  not run: the run was stopped",
         "total     3 s",
     ]
 
 
-@pytest.mark.parametrize(("command", "good"), [("true", True), ("false", False)])
-def test_a_part_fails_with_its_target(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, command: str, good: bool
-) -> None:
-    (tmp_path / "Makefile").write_text(f"it:\n\t@echo said; {command}\n")
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> t.Callable[[str], None]:
+    """Gives the parts another Makefile."""
     monkeypatch.setattr(run, "ROOT", tmp_path)
-    assert run.run(Part("it", ("it",), "fast", 1), tmp_path / "logs") is good
+    return lambda text: (tmp_path / "Makefile").write_text(text) and None
+
+
+@pytest.mark.parametrize(("command", "word"), [("true", "ok"), ("false", "FAILED")])
+def test_a_part_fails_with_its_target(
+    make: t.Callable[[str], None], tmp_path: pathlib.Path, command: str, word: str
+) -> None:
+    make(f"it:\n\t@echo said; {command}\n")
+    assert run.run(part("fast"), tmp_path / "logs").word == word
     assert (tmp_path / "logs" / "output.log").read_text().startswith("said\n")
 
 
+def test_variables_of_a_target(make: t.Callable[[str], None], tmp_path: pathlib.Path) -> None:
+    make("it:\n\t@echo $(WORDS)\n")
+    run.run(Part("it", ('it WORDS="one two"',), "fast", 1), tmp_path / "logs")
+    assert (tmp_path / "logs" / "output.log").read_text() == "one two\n"
+
+
+def test_what_a_part_leaves_out_is_in_its_result(make: t.Callable[[str], None], tmp_path: pathlib.Path) -> None:
+    make("it:\n\t@echo left out: half of it, for no reason\n")
+    result = run.run(part("fast"), tmp_path / "logs")
+    assert (result.word, result.remark) == ("ok", "left out: half of it, for no reason")
+
+
 def test_what_hangs_is_stopped(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    make: t.Callable[[str], None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "Makefile").write_text("it:\n\t@sleep 60\n")
-    monkeypatch.setattr(run, "ROOT", tmp_path)
-    assert not run.run(Part("it", ("it",), "fast", 1, limit=1), tmp_path / "logs")
+    make("it:\n\t@sleep 60\n")
+    assert run.run(part("fast", limit=1), tmp_path / "logs").word == "FAILED"
     assert "it: make it was stopped after 1 seconds" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_where_it_can(
+    make: t.Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+) -> None:
+    make("good bad:\n\t@test $@ = good\n")
+    asked: list[pathlib.Path] = []
+    monkeypatch.setattr(run.logs, "collect", asked.append)
+    names = (("lab", "good"), ("state", "bad"), ("smoke", "good"), ("lab-down", "good"))
+    lab = [Part(name, (target,), "lab", 1) for name, target in names]
+    scenario = Part("scenario one", ("bad",), "own hosts", 1)
+    other = Part("scenario two", ("good",), "own hosts", 1)
+    drawn_out = Part("drawn", ("good",), "own hosts", 1, always=False)
+    parts = dict.fromkeys((*lab, scenario, other), "") | {drawn_out: "not drawn"}
+    results = run.run_all(parts, tmp_path / "logs", budget=60)
+    assert [result.word for result in results.values()] == [
+        "ok",
+        "FAILED",
+        "not run",
+        "not run",
+        "FAILED",
+        "ok",
+        "not run",
+    ]
+    assert asked == [tmp_path / "logs" / "state", tmp_path / "logs" / "scenario-one"]
+
+
+def test_who_stops_a_run_stops_its_part(make: t.Callable[[str], None], tmp_path: pathlib.Path) -> None:
+    make(f"it:\n\t@echo begun; sleep 5; touch {tmp_path}/late\n")
+    here = threading.get_ident()
+    threading.Timer(1.0, signal.pthread_kill, (here, signal.SIGINT)).start()
+    results = run.run_all({part("fast"): "", part("fast", "next"): ""}, tmp_path / "logs", budget=60)
+    assert [(one.name, result.word, result.remark) for one, result in results.items()] == [
+        ("it", "FAILED", "stopped by hand")
+    ]
+    time.sleep(5)
+    assert not (tmp_path / "late").exists()

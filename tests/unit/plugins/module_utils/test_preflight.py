@@ -37,6 +37,7 @@ SETTINGS = {
     "kube_proxy_mode": "iptables",
     "memory_mib": 900,
     "free_mib": 1500,
+    "etcd_free_mib": 256,
     "clock_seconds": 5,
     "systems": ["debian 12", "ubuntu 24.04"],
     "architectures": ["amd64", "arm64"],
@@ -57,7 +58,7 @@ FACTS = {
     "addresses": [],
     "cluster": {},
     "cni_configurations": [],
-    "etcd": {"data": None, "members": [], "started_with": []},
+    "etcd": {"data": None, "free_mib": {"/var/lib/etcd": 9000}, "members": [], "started_with": []},
 }
 
 
@@ -338,6 +339,19 @@ def test_too_little_disk():
 
 
 @pytest.mark.parametrize(
+    ("host", "free", "problems"),
+    [
+        ("ctl01", 255, ["ctl01: has 255 MiB free under /srv/etcd; preflight_etcd_free_mib asks for 256"]),
+        ("ctl01", 256, []),
+        ("wrk01", 0, []),
+    ],
+)
+def test_too_little_disk_for_the_data_of_etcd(host, free, problems):
+    etcd = {"data": None, "free_mib": {"/srv/etcd": free}, "members": [], "started_with": []}
+    assert hosts(**{host: {"etcd": etcd}}) == problems
+
+
+@pytest.mark.parametrize(
     ("distribution", "version", "found"),
     [("debian", "11", "debian 11"), ("fedora", "40", "fedora 40"), ("", "", "an unknown system")],
 )
@@ -427,6 +441,7 @@ def etcd(*, members=(), started_with=()):
     return {
         "data": {"member_id": "a1", "cluster_id": "c1"},
         "members": [{"name": name} for name in members],
+        "free_mib": {},
         "started_with": list(started_with),
     }
 

@@ -381,6 +381,34 @@ def test_download_fails(web, programs, tool, installed):
     installed()
 
 
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ({"Content-Length": "7"}, True),
+        ({"Content-Length": "3"}, False),
+        ({"Content-Length": "7", "Content-Encoding": "gzip"}, False),
+        ({}, False),
+    ],
+)
+def test_a_download_that_ends_early(record, tool, bin_directory, headers, refused):
+    class Answer(io.BytesIO):
+        pass
+
+    def opener(url):
+        answer = Answer(sha256(b"one").encode() if url.endswith(".sha256") else b"one")
+        answer.headers = {} if url.endswith(".sha256") else headers
+        return answer
+
+    programs = Programs(record=str(record), mirror="", opener=opener)
+    if refused:
+        message = failure(programs, tool())
+        assert message.startswith(f"{URL}: the download failed (it ended after 3 of 7 bytes). Nothing was replaced.")
+        assert not (bin_directory / "tool").exists()
+    else:
+        programs.install(tool())
+        assert (bin_directory / "tool").read_bytes() == b"one"
+
+
 def test_archive_lacks_members(web, programs, tools, installed):
     web.publish(ARCHIVE_URL, archive({"one": b"new one"}))
     assert failure(programs(), tools("one", "two", "bin/three")) == (
@@ -405,11 +433,11 @@ def test_a_directory_is_no_program(web, programs, tools, installed):
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", archive({"one": b"x" * 100_000})[:-60]])
-def test_archive_is_damaged(web, programs, tools, installed, content):
+def test_archive_is_damaged(web, programs, tools, installed, bin_directory, content):
     web.publish(ARCHIVE_URL, content)
     message = failure(programs(), tools("one"))
     assert message.startswith(f"{ARCHIVE_URL}: the archive cannot be unpacked (")
-    assert message.endswith("Nothing was replaced.")
+    assert message.endswith(f"). Nothing was replaced. Look at the archive and at the free space of {bin_directory}.")
     installed()
 
 

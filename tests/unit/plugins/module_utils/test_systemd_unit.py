@@ -86,6 +86,33 @@ def test_systemctl_show_fails():
         Unit("etcd.service", run=systemd).refresh()
 
 
+# As the journal has it; a stack is longer than what is shown of a log.
+PANIC = """\
+{"level":"panic","msg":"failed to create WAL","error":"no space left on device"}
+panic: failed to create WAL
+
+goroutine 1 [running]:
+go.uber.org/zap.(*Logger).Panic(0x1942cf140700?, {0x116053c?, 0x18?}, {0x1942cf3164c0, 0x1, 0x1})
+\tgo.uber.org/zap@v1.27.0/logger.go:285 +0x51
+created by go.etcd.io/etcd/server/v3/embed.serve in goroutine 1
+main.main()
+\tgo.etcd.io/etcd/server/v3@v3.7.3/main.go:31 +0x28
+etcd.service: Main process exited, code=exited, status=2/INVALIDARGUMENT
+E1125 00:16:27.322278 1 server.go:310] unable to load client CA provider: open /var/lib/ca.pem (no such file)
+"""
+
+
+def test_the_journal_is_shown_without_stacks():
+    shown = Unit("etcd.service", run=lambda command: (0, PANIC, "")).journal()
+    assert shown.splitlines() == [
+        "Last lines of journalctl -u etcd.service:",
+        '{"level":"panic","msg":"failed to create WAL","error":"no space left on device"}',
+        "panic: failed to create WAL",
+        "etcd.service: Main process exited, code=exited, status=2/INVALIDARGUMENT",
+        "E1125 00:16:27.322278 1 server.go:310] unable to load client CA provider: open /var/lib/ca.pem (no such file)",
+    ]
+
+
 def test_systemctl_fails_with_the_journal():
     tested = unit()
     tested._run.failing = ("start",)

@@ -3,7 +3,7 @@
 # Builds the collection's archive, installs it in an empty directory, and runs its site playbook there, with the given
 # arguments, against a finished cluster: nothing may change.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -15,8 +15,4 @@ export ANSIBLE_PIPELINING=1
 ansible-galaxy collection install --no-deps --offline "$work"/hardway-kubernetes-*.tar.gz -p "$work/collections" >/dev/null
 cd "$work"
 "$root/tests/unchanged.sh" "$@" hardway.kubernetes.site
-tar -tzf "$work"/hardway-kubernetes-*.tar.gz | grep -E '(-key\.pem|\.kubeconfig|encryption-config\.yaml|\.venv/|\.lab/)$' && {
-    echo "the archive holds what belongs to one cluster or one machine, see above" >&2
-    exit 1
-}
 echo "the archive, installed elsewhere, runs as hardway.kubernetes.site"
