@@ -648,9 +648,9 @@ class Plan:
         # `cryptography` lets go of the interpreter while OpenSSL looks for primes.
         pool = concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0)))
         try:
-            keys = pool.map(cert.generate_key, [work.template.key for work in making if work.new_key])
-            for work in making:
-                work.key = next(keys) if work.new_key else work.present.key
+            pending = [pool.submit(cert.generate_key, work.template.key) if work.new_key else None for work in making]
+            for work, new in zip(making, pending):
+                work.key = new.result() if new else work.present.key
                 yield work
         finally:
             pool.shutdown(cancel_futures=True)

@@ -93,8 +93,8 @@ def cfssl(directory: pathlib.Path, count: int) -> list[str]:
     return ["bash", "-c", script]
 
 
-def ours(directory: pathlib.Path, count: int, key: dict[str, t.Any] = CSR["key"]) -> list[str]:
-    csr = {**CSR, "key": key}
+def ours(directory: pathlib.Path, count: int, key: dict[str, t.Any] | None = None) -> list[str]:
+    csr = {**CSR, "key": key or CSR["key"]}
     arguments = {
         "directory": str(directory / "pki"),
         "config": CONFIG,

@@ -41,6 +41,8 @@ class SuiteImageBuilder:
         self._version = kubernetes_version
         # Several images have the same packages and programs: they are made once, and go with this object.
         self._unpacked = tempfile.TemporaryDirectory(prefix="hardway-images-")
+        self._programs: dict[str, Path] = {}
+        self._packages: dict[tuple[str, ...], dict[PurePosixPath, Path]] = {}
 
     def build(self, image: Image, destination: Path) -> None:
         recipes: dict[str, Callable[[Image, Path], Made]] = {
@@ -142,21 +144,24 @@ class SuiteImageBuilder:
             raise MirrorError(f"the source of Kubernetes {self._version} holds no test/images/{'/'.join(parts)}")
         return path
 
-    @functools.cache  # noqa: B019 - the object lives as long as the program
     def _agnhost_program(self, arch: str) -> Path:
-        program = Path(self._unpacked.name) / f"agnhost-{arch}"
-        self._go.build("conformance", self._version, "agnhost", arch, program)
-        return program
+        if arch not in self._programs:
+            program = Path(self._unpacked.name) / f"agnhost-{arch}"
+            self._go.build("conformance", self._version, "agnhost", arch, program)
+            self._programs[arch] = program
+        return self._programs[arch]
 
-    @functools.cache  # noqa: B019
-    def _files(self, packages: tuple[str, ...], arch: str) -> dict[PurePosixPath, Path]:
-        directory = Path(self._unpacked.name) / hashlib.sha256(" ".join([arch, *packages]).encode()).hexdigest()
-        directory.mkdir()
-        return self._debian.unpack(list(packages), arch, directory)
+    def _files(self, packages: list[str], arch: str) -> dict[PurePosixPath, Path]:
+        key = (arch, *packages)
+        if key not in self._packages:
+            directory = Path(self._unpacked.name) / hashlib.sha256(" ".join(key).encode()).hexdigest()
+            directory.mkdir()
+            self._packages[key] = self._debian.unpack(packages, arch, directory)
+        return self._packages[key]
 
     def _base(self, image: Image, packages: list[str]) -> Layer:
         """The packages as a root directory, with busybox's applets for the tools that they do not have."""
-        files = self._files(tuple(packages), image.arch)
+        files = self._files(packages, image.arch)
         layer = Layer()
         present = set()
         for name, path in files.items():

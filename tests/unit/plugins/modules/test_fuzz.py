@@ -91,7 +91,7 @@ def truncated(chance: random.Random, content: bytes) -> bytes:
 
 def spliced(chance: random.Random, content: bytes) -> bytes:
     """A piece is left out, doubled, or put elsewhere."""
-    begin, end = sorted(chance.randrange(len(content) + 1) for _ in range(2))
+    begin, end = sorted(chance.randrange(len(content) + 1) for _time in range(2))
     place = chance.randrange(len(content) + 1)
     piece, rest = content[begin:end], content[:begin] + content[end:]
     return chance.choice((rest, content[:place] + piece + content[place:], rest[:place] + piece + rest[place:]))
