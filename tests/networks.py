@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 CUSTOM = ROOT / "inventories" / "lab-custom"
 NETWORKS: dict[str, dict[str, t.Any]] = {
     "bridge": {"addons_pod_network": "bridge", "addons_pod_network_mtu": 1400},
+    "weave": {"addons_pod_network": "weave"},
     "flannel": {"addons_pod_network": "flannel"},
     "flannel-host-gw": {
         "addons_pod_network": "flannel",

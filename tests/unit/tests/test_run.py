@@ -185,6 +185,15 @@ def test_a_run_goes_on_where_it_can(
     assert asked == [tmp_path / "logs" / "state", tmp_path / "logs" / "scenario-one"]
 
 
+@pytest.fixture
+def interruptible() -> t.Iterator[None]:
+    """The interrupt's usual effect: a process in the background has inherited that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_who_stops_a_run_stops_its_part(make: t.Callable[[str], None], tmp_path: pathlib.Path) -> None:
     make(f"it:\n\t@echo begun; sleep 5; touch {tmp_path}/late\n")
     here = threading.get_ident()
