@@ -213,10 +213,12 @@ class Checks:
         print(
             _brief(self.run("ansible-test", "sanity", "--venv", "--python", self.python, "--color", "no")), flush=True
         )
-        on_hosts = ["--controller", f"venv:python={self.python}", "--target", f"venv:python={OLDEST_OF_HOSTS}"]
-        if interpreter([OLDEST_OF_HOSTS]):
-            tests = ["--test", "compile", "--test", "import"]
-            print(_brief(self.run("ansible-test", "sanity", *tests, *on_hosts, "--color", "no")), flush=True)
+        oldest = interpreter([OLDEST_OF_HOSTS])
+        if oldest:
+            # ansible-test looks for it in PATH alone.
+            path = f"{self.programs}:{pathlib.Path(shutil.which(oldest) or oldest).parent}:{os.environ['PATH']}"
+            tests = ["--test", "compile", "--test", "import", "--venv", "--python", OLDEST_OF_HOSTS]
+            print(_brief(self.run("ansible-test", "sanity", *tests, "--color", "no", PATH=path)), flush=True)
         else:
             print(f"left out: imports with the hosts' Python {OLDEST_OF_HOSTS}, which is not here", flush=True)
 
