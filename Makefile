@@ -152,14 +152,14 @@ test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks
 test-tags: setup ## a chapter or a host alone: it does its work and touches nothing else; a wiped worker comes back
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
 
-conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES=)
+conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES= TIMEOUT=)
 	@lab/setup.sh build
 	@python tests/conformance/conformance.py --inventory $(INVENTORY) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(SKIP),--skip='$(SKIP)') \
-		$(if $(LABELS),--labels='$(LABELS)') $(if $(NODES),--nodes=$(NODES))
+		$(if $(LABELS),--labels='$(LABELS)') $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
 
 conformance-part: setup ## a part of it that takes some minutes
 	@lab/setup.sh build
-	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES))
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
 
 # A package goes as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit

@@ -48,6 +48,8 @@ EXIT_NOT_RUN = 2
 _LEFT_OUT = "skipped"
 #: Ginkgo's line before a test's name, in its verbose output.
 _ENDED = re.compile(r"^(?:•|S|P) (?:\[(?P<state>[A-Z]+)\] )?\[(?P<seconds>[\d.]+) seconds\]")
+#: The labels that Ginkgo puts behind the name there.
+_LABELS = re.compile(r" \[[^\[\]]+(?:, [^\[\]]+)+\]$")
 
 
 class NotRunError(Exception):
@@ -135,7 +137,7 @@ def progress(lines: t.Iterable[str]) -> t.Iterator[str]:
     for line in lines:
         if ended is not None and line.strip():
             number += 1
-            name = line.strip().replace("[It] ", "")
+            name = _LABELS.sub("", line.strip().replace("[It] ", ""))
             yield f"{number:>4} {(ended['state'] or 'ok').lower():<8} {float(ended['seconds']):>6.0f} s  {name}"
             ended = None
         else:
@@ -240,7 +242,7 @@ def run_suite(programs: pathlib.Path, target: Target, given: argparse.Namespace,
     command = [
         str(programs / "ginkgo"),
         f"--procs={given.nodes}",
-        "--timeout=24h",
+        f"--timeout={given.timeout}",
         "--no-color",
         "-v",
         *(f"--focus={focus}" for focus in given.focus),
@@ -301,6 +303,7 @@ def main() -> int:
     reading.add_argument("--skip", action="append", default=[], help="regular expressions of names to leave out")
     reading.add_argument("--labels", default="", help="a Ginkgo label filter, such as '!Serial'")
     reading.add_argument("--nodes", type=int, default=4, help="tests at the same time (default: %(default)s)")
+    reading.add_argument("--timeout", default="24h", help="stop the suite after this (default: %(default)s)")
     reading.add_argument("--logs", type=pathlib.Path, default=ROOT / ".logs" / "conformance")
     given = reading.parse_args()
     given.focus = [focus_on(names_of_part())] if given.part else given.focus or [CONFORMANCE]

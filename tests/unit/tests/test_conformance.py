@@ -108,7 +108,7 @@ def test_progress_says_each_test_as_it_ends() -> None:
     output = """Running Suite
 ------------------------------
 • [12.345 seconds]
-[sig-node] Pods should run [Conformance]
+[sig-node] Pods should run [Conformance] [sig-node, Conformance]
 k8s.io/kubernetes/test/e2e/pods.go:1
 ------------------------------
 • [FAILED] [3.000 seconds]
