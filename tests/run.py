@@ -98,6 +98,14 @@ PARTS = (
         560,
         always=False,
     ),
+    Part(
+        "conformance",
+        ("lab-down", "lab CONTROLLERS=1 SETTINGS=addons_pod_network=flannel", "conformance-part", "lab-down"),
+        "own lab",
+        460,
+        always=False,
+        limit=2700,
+    ),
     Part("release 1.36", ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"), "own lab", 130, False, 2700),
     Part("release 1.35", ("lab-down", "lab RELEASE=1.35", "test-lab", "lab-down"), "own lab", 130, False, 2700),
 )
