@@ -5,7 +5,8 @@
 
 Every run has the parts that are `always` there. The others are many minutes long, so that each run has as many of them
 as fit into ROTATION seconds, drawn with a seed that is printed: the same seed draws the same parts. When the programs
-had to be built first, drawn parts are left out that would make the run longer than BUDGET.
+had to be built first, drawn parts are left out that would make the run longer than BUDGET. What is in the full run alone
+is never drawn: it builds another release, or a lab of another size.
 
 A part that fails keeps only those from running that stand on it: see `hindrance`.
 """
@@ -38,6 +39,7 @@ BUDGET = 75 * 60
 LEFT_OUT = b"left out: "
 
 Stage = t.Literal["fast", "lab", "own hosts", "own lab"]
+Runs = t.Literal["always", "drawn", "full"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Part:
     stage: Stage
     #: Seconds on two cores with a warm cache.
     seconds: int
-    #: In every run, or drawn.
-    always: bool = True
+    #: In every run, drawn, or in the full run alone.
+    runs: Runs = "always"
     #: Seconds after which it is stopped: something hangs.
     limit: int = 0
 
@@ -64,12 +66,12 @@ class Part:
 PARTS = (
     Part("lint", ("lint",), "fast", 60),
     Part("units", ("units",), "fast", 100, limit=1500),
-    Part("fuzz", ("fuzz",), "fast", 60, always=False),
+    Part("fuzz", ("fuzz",), "fast", 60, runs="drawn"),
     Part("integration", ("test-integration",), "fast", 75),
     Part("packaging", ('test-packaging CHECKS="contents documents"',), "fast", 60, limit=900),
-    Part("sanity", ("test-packaging CHECKS=sanity",), "fast", 100, False, 1500),
-    Part("units as packaged", ("test-packaging CHECKS=units",), "fast", 90, False, 1500),
-    Part("newest ansible-core", ("test-packaging-newest",), "fast", 200, False, 1800),
+    Part("sanity", ("test-packaging CHECKS=sanity",), "fast", 100, "drawn", 1500),
+    Part("units as packaged", ("test-packaging CHECKS=units",), "fast", 90, "drawn", 1500),
+    Part("newest ansible-core", ("test-packaging-newest",), "fast", 200, "drawn", 1800),
     Part("lab", ("lab-down", "lab"), "lab", 60, limit=2700),
     Part("etcd modules", ("test-etcd",), "own hosts", 20, limit=900),
     Part("unchanged", ("test-unchanged",), "lab", 105),
@@ -77,37 +79,37 @@ PARTS = (
     Part("smoke", ("smoke",), "lab", 20),
     Part("state", ("test-lab",), "lab", 60),
     Part("network", ("test-network",), "lab", 330),
-    Part("check runs", ("test-check-runs",), "lab", 330, always=False),
+    Part("check runs", ("test-check-runs",), "lab", 330, runs="drawn"),
     Part("rebuild", ("test-rebuild",), "lab", 70),
     Part("faults", ("test-faults",), "lab", 390),
     Part("lab-down", ("lab-down",), "lab", 15),
-    Part("bad input", ("test-bad-input",), "own hosts", 300, always=False),
+    Part("bad input", ("test-bad-input",), "own hosts", 300, runs="drawn"),
     Part("scenario etcd", ("molecule SCENARIO=etcd",), "own hosts", 280),
-    Part("scenario default", ("molecule SCENARIO=default",), "own hosts", 30, always=False),
-    Part("scenario ca", ("molecule SCENARIO=ca",), "own hosts", 45, always=False),
-    Part("scenario control_plane", ("molecule SCENARIO=control_plane",), "own hosts", 75, always=False),
-    Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 110, always=False),
-    Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 70, always=False),
-    Part("scenario site", ("molecule SCENARIO=site",), "own hosts", 150, always=False),
-    Part("network flannel", ("test-networks NETWORK=flannel",), "own lab", 400, always=False),
-    Part("scratch", ("test-scratch", "lab-down"), "own lab", 240, always=False),
+    Part("scenario default", ("molecule SCENARIO=default",), "own hosts", 30, runs="drawn"),
+    Part("scenario ca", ("molecule SCENARIO=ca",), "own hosts", 45, runs="drawn"),
+    Part("scenario control_plane", ("molecule SCENARIO=control_plane",), "own hosts", 75, runs="drawn"),
+    Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 110, runs="drawn"),
+    Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 70, runs="drawn"),
+    Part("scenario site", ("molecule SCENARIO=site",), "own hosts", 150, runs="drawn"),
+    Part("network flannel", ("test-networks NETWORK=flannel",), "own lab", 400, runs="drawn"),
+    Part("scratch", ("test-scratch", "lab-down"), "own lab", 240, runs="drawn"),
     Part(
         "three controllers",
         ("lab-down", "lab CONTROLLERS=2", "lab CONTROLLERS=3", "test-lab", "test-faults", "lab-down"),
         "own lab",
         560,
-        always=False,
+        runs="drawn",
     ),
     Part(
         "conformance",
         ("lab-down", "lab CONTROLLERS=1 SETTINGS=addons_pod_network=flannel", "conformance-part", "lab-down"),
         "own lab",
         460,
-        always=False,
+        runs="drawn",
         limit=2700,
     ),
-    Part("release 1.36", ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"), "own lab", 130, False, 2700),
-    Part("release 1.35", ("lab-down", "lab RELEASE=1.35", "test-lab", "lab-down"), "own lab", 130, False, 2700),
+    Part("release 1.36", ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"), "own lab", 130, "drawn", 2700),
+    Part("release 1.35", ("lab-down", "lab RELEASE=1.35", "test-lab", "lab-down"), "own lab", 130, "drawn", 2700),
 )
 
 
@@ -130,15 +132,20 @@ def chosen(parts: t.Sequence[Part], which: str, seed: int, room: int = ROTATION)
         return dict.fromkeys(parts, "")
     if which == "fast":
         return {
-            part: "needs hosts: make test" if part.stage != "fast" else "" if part.always else "make test-full"
+            part: "needs hosts: make test"
+            if part.stage != "fast"
+            else ""
+            if part.runs == "always"
+            else "make test-full"
             for part in parts
         }
     drawn: set[Part] = set()
-    rotating = [part for part in parts if not part.always]
+    rotating = [part for part in parts if part.runs == "drawn"]
     for part in random.Random(seed).sample(rotating, k=len(rotating)):
         if sum(one.seconds for one in drawn) + part.seconds <= room:
             drawn.add(part)
-    return {part: "" if part.always or part in drawn else f"not drawn by seed {seed}: make test-full" for part in parts}
+    why_not = {"always": "", "drawn": f"not drawn by seed {seed}: make test-full", "full": "make test-full"}
+    return {part: "" if part in drawn else why_not[part.runs] for part in parts}
 
 
 def hindrance(part: Part, results: t.Mapping[Part, Result]) -> str:
@@ -165,8 +172,8 @@ def out_of_time(part: Part, to_come: t.Iterable[Part], passed: float, budget: fl
 
     to_come: the parts after it. passed: seconds since the run began. budget: seconds that it may take.
     """
-    needed = part.seconds + sum(one.seconds for one in to_come if one.always)
-    if part.always or passed + needed <= budget:
+    needed = part.seconds + sum(one.seconds for one in to_come if one.runs == "always")
+    if part.runs == "always" or passed + needed <= budget:
         return ""
     return f"{passed / 60:.0f} of {budget / 60:.0f} minutes are over: make test-full"
 

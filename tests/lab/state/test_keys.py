@@ -84,7 +84,7 @@ def test_audit_log_is_for_root_alone(controller: Node) -> None:
 
 
 def test_programs_are_roots_and_not_writable(node: Node, cluster: Cluster) -> None:
-    listed = node.host.run("stat --dereference --format='%a %U:%G %n' /usr/local/bin/* /opt/cni/bin/* 2>/dev/null").stdout
+    listed = node.host.run("stat -L --format='%a %U:%G %n' /usr/local/bin/* /opt/cni/bin/* 2>/dev/null").stdout
     if node not in cluster.groups["lb"]:
         assert "/usr/local/bin/kube" in listed
     assert [line for line in listed.splitlines() if not line.startswith("755 root:root ")] == []

@@ -42,11 +42,11 @@ def test_fast_needs_no_hosts_and_is_short() -> None:
 
 
 def test_a_run_fits_into_45_minutes() -> None:
-    assert sum(part.seconds for part in PARTS if part.always) + run.ROTATION <= 45 * 60
+    assert sum(part.seconds for part in PARTS if part.runs == "always") + run.ROTATION <= 45 * 60
 
 
 def test_every_drawn_part_fits_alone() -> None:
-    assert all(part.seconds <= run.ROTATION for part in PARTS if not part.always)
+    assert all(part.seconds <= run.ROTATION for part in PARTS if part.runs == "drawn")
 
 
 def test_what_needs_no_hosts_comes_first() -> None:
@@ -63,16 +63,17 @@ def test_full_leaves_nothing_out() -> None:
 def test_a_seed_draws_what_fits(seed: int) -> None:
     made = chosen(PARTS, "test", seed)
     assert made == chosen(PARTS, "test", seed)
-    drawn = [part for part, why in made.items() if not why and not part.always]
+    drawn = [part for part, why in made.items() if not why and part.runs == "drawn"]
     assert drawn
     assert sum(part.seconds for part in drawn) <= run.ROTATION
-    assert all(not why for part, why in made.items() if part.always)
-    assert all(f"seed {seed}" in why for part, why in made.items() if why)
+    assert all(not why for part, why in made.items() if part.runs == "always")
+    assert all(f"seed {seed}" in why for part, why in made.items() if why and part.runs == "drawn")
+    assert all(why == "make test-full" for part, why in made.items() if part.runs == "full")
 
 
 def test_every_part_is_drawn_by_some_seed() -> None:
     drawn = {part for seed in range(100) for part, why in chosen(PARTS, "test", seed).items() if not why}
-    assert drawn == set(PARTS)
+    assert drawn == {part for part in PARTS if part.runs != "full"}
 
 
 def part(stage: run.Stage, name: str = "it", **more: object) -> Part:
@@ -97,8 +98,8 @@ def test_what_a_failure_keeps_from_running(failed: run.Stage, runs: set[str]) ->
 
 @pytest.mark.parametrize(("passed", "fits"), [(0, True), (120, True), (121, False)])
 def test_a_drawn_part_leaves_room_for_the_others(passed: float, fits: bool) -> None:
-    to_come = [part("lab"), part("own lab", always=False)]
-    said = out_of_time(part("own hosts", always=False), to_come, passed, budget=240)
+    to_come = [part("lab"), part("own lab", runs="drawn")]
+    said = out_of_time(part("own hosts", runs="drawn"), to_come, passed, budget=240)
     assert said == ("" if fits else f"{passed / 60:.0f} of 4 minutes are over: make test-full")
 
 
@@ -170,7 +171,7 @@ def test_a_run_goes_on_where_it_can(
     lab = [Part(name, (target,), "lab", 1) for name, target in names]
     scenario = Part("scenario one", ("bad",), "own hosts", 1)
     other = Part("scenario two", ("good",), "own hosts", 1)
-    drawn_out = Part("drawn", ("good",), "own hosts", 1, always=False)
+    drawn_out = Part("drawn", ("good",), "own hosts", 1, runs="drawn")
     parts = dict.fromkeys((*lab, scenario, other), "") | {drawn_out: "not drawn"}
     results = run.run_all(parts, tmp_path / "logs", budget=60)
     assert [result.word for result in results.values()] == [
