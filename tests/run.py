@@ -5,8 +5,8 @@
 
 Every run has the parts that are `always` there. The others are many minutes long, so that each run has as many of them
 as fit into ROTATION seconds, drawn with a seed that is printed: the same seed draws the same parts. When the programs
-had to be built first, drawn parts are left out that would make the run longer than BUDGET. What is in the full run alone
-is never drawn: it builds another release, or a lab of another size.
+had to be built first, drawn parts are left out that would make the run longer than BUDGET. Some are in the full run
+alone, because they build another release or a lab of another size.
 
 A part that fails keeps only those from running that stand on it: see `hindrance`.
 """
