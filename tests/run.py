@@ -71,7 +71,7 @@ PARTS = (
     Part("packaging", ('test-packaging CHECKS="contents documents"',), "fast", 60, limit=900),
     Part("sanity", ("test-packaging CHECKS=sanity",), "fast", 100, "drawn", 1500),
     Part("units as packaged", ("test-packaging CHECKS=units",), "fast", 90, "drawn", 1500),
-    Part("newest ansible-core", ("test-packaging-newest",), "fast", 200, "drawn", 1800),
+    Part("newest ansible-core", ("test-packaging-newest",), "fast", 200, "full", 1800),
     Part("lab", ("lab-down", "lab"), "lab", 60, limit=2700),
     Part("etcd modules", ("test-etcd",), "own hosts", 20, limit=900),
     Part("unchanged", ("test-unchanged",), "lab", 105),
@@ -91,14 +91,14 @@ PARTS = (
     Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 110, runs="drawn"),
     Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 70, runs="drawn"),
     Part("scenario site", ("molecule SCENARIO=site",), "own hosts", 150, runs="drawn"),
-    Part("network flannel", ("test-networks NETWORK=flannel",), "own lab", 400, runs="drawn"),
+    Part("network flannel", ("test-networks NETWORK=flannel",), "own lab", 400, runs="full"),
     Part("scratch", ("test-scratch", "lab-down"), "own lab", 240, runs="drawn"),
     Part(
         "three controllers",
         ("lab-down", "lab CONTROLLERS=2", "lab CONTROLLERS=3", "test-lab", "test-faults", "lab-down"),
         "own lab",
         560,
-        runs="drawn",
+        runs="full",
     ),
     Part(
         "conformance",
@@ -108,8 +108,8 @@ PARTS = (
         runs="drawn",
         limit=2700,
     ),
-    Part("release 1.36", ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"), "own lab", 130, "drawn", 2700),
-    Part("release 1.35", ("lab-down", "lab RELEASE=1.35", "test-lab", "lab-down"), "own lab", 130, "drawn", 2700),
+    Part("release 1.36", ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"), "own lab", 130, "full", 2700),
+    Part("release 1.35", ("lab-down", "lab RELEASE=1.35", "test-lab", "lab-down"), "own lab", 130, "full", 2700),
 )
 
 
