@@ -104,7 +104,7 @@ PARTS = (
         "conformance",
         ("lab-down", "lab CONTROLLERS=1 SETTINGS=addons_pod_network=flannel", "conformance-part", "lab-down"),
         "own lab",
-        460,
+        260,
         runs="drawn",
         limit=2700,
     ),
