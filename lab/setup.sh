@@ -37,12 +37,10 @@ packages() {
 
 python() {
     local stamp interpreter candidate
-    # The environment that is replaced cannot make the new one.
+    # The Makefile puts .venv first in PATH, and the environment that is replaced cannot make the new one.
     local PATH=${PATH//"$PWD/.venv/bin:"/}
     stamp=$(sha256sum requirements.txt | cut -c1-16)
     if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
-        # The Makefile puts .venv first in PATH: not the interpreter of the environment that is about to go.
-        PATH=${PATH//"$PWD/.venv/bin:"/}
         for candidate in python3.11 python3.12 python3.13 python3; do
             if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
                 interpreter=$candidate
