@@ -550,6 +550,10 @@ def load(content: bytes, *, path: str) -> dict[str, t.Any]:
             isinstance(entries, list) and all(isinstance(entry, dict) and "name" in entry for entry in entries)
         ):
             raise KubeconfigError(f"{path}: {name} is no list of entries with names. {advice}")
+        # kubectl refuses such a file as well: "cannot unmarshal number into Go struct field NamedCluster.clusters.name".
+        for number, entry in enumerate(entries or [], 1):
+            if not isinstance(entry["name"], str):
+                raise KubeconfigError(f"{path}: the name of entry {number} of {name} is no text. {advice}")
     return value
 
 
@@ -558,7 +562,7 @@ def merged(kept: dict[str, t.Any], ours: dict[str, t.Any]) -> dict[str, t.Any]:
     result = {"apiVersion": "v1", "kind": "Config", "preferences": {}, **kept}
     for name in _LISTS:
         fresh = {entry["name"]: entry for entry in ours[name]}
-        result[name] = [fresh.pop(str(entry["name"]), entry) for entry in kept.get(name) or []]
+        result[name] = [fresh.pop(entry["name"], entry) for entry in kept.get(name) or []]
         result[name] += fresh.values()
     if ours["current-context"]:
         result["current-context"] = ours["current-context"]

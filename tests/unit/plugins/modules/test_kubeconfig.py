@@ -529,7 +529,18 @@ def test_merge_without_a_file_makes_one(write, pki):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "- a\n", "kind: Pod\n", "clusters: 5\n", "users: [x]\n", "\x00", "a: !!python/x y"]
+    "content",
+    [
+        "{",
+        "- a\n",
+        "kind: Pod\n",
+        "clusters: 5\n",
+        "users: [x]\n",
+        "contexts: [{name: 7}]\n",
+        "clusters: [{name: {colors: true}}]\n",
+        "\x00",
+        "a: !!python/x y",
+    ],
 )
 def test_merge_never_overwrites_what_it_cannot_read(write, pki, content):
     (pki / "config").write_text(content)
