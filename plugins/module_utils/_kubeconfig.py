@@ -550,7 +550,7 @@ def load(content: bytes, *, path: str) -> dict[str, t.Any]:
             isinstance(entries, list) and all(isinstance(entry, dict) and "name" in entry for entry in entries)
         ):
             raise KubeconfigError(f"{path}: {name} is no list of entries with names. {advice}")
-        # kubectl refuses such a file as well: "cannot unmarshal number into Go struct field NamedCluster.clusters.name".
+        # kubectl refuses it as well: "cannot unmarshal number into Go struct field NamedCluster.clusters.name".
         for number, entry in enumerate(entries or [], 1):
             if not isinstance(entry["name"], str):
                 raise KubeconfigError(f"{path}: the name of entry {number} of {name} is no text. {advice}")
