@@ -152,3 +152,11 @@ def namespace(cluster: Cluster) -> t.Iterator[str]:
     cluster.kubectl("create", "namespace", NAMESPACE)
     yield NAMESPACE
     cluster.kubectl(*remove)
+
+
+@pytest.fixture(scope="session")
+def pod_network(cluster: Cluster) -> str:
+    """What the workers run: the name of their one CNI configuration."""
+    found = {worker.out("ls", "/etc/cni/net.d").strip() for worker in cluster.workers}
+    assert len(found) == 1, found
+    return found.pop().removeprefix("10-").removesuffix(".conflist")

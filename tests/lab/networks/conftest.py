@@ -30,11 +30,3 @@ def web(cluster: Cluster, namespace: str, tls: tuple[bytes, bytes]) -> servers.W
     assert [pod.worker for pod in pods] == [worker.name for worker in cluster.workers]
     [alone] = servers.pods(cluster, namespace, "alone")
     return servers.Web(cluster, namespace, pods, alone)
-
-
-@pytest.fixture(scope="session")
-def pod_network(cluster: Cluster) -> str:
-    """What the workers run: the name of their one CNI configuration."""
-    found = {worker.out("ls", "/etc/cni/net.d").strip() for worker in cluster.workers}
-    assert len(found) == 1, found
-    return found.pop().removeprefix("10-").removesuffix(".conflist")

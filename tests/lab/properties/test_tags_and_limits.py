@@ -38,6 +38,9 @@ CHAPTERS = (
     ("addons", "workers", "/etc/cni/net.d/10-*.conflist", ""),
 )
 
+# Pod networks whose pods write the workers' CNI configuration; for the others the role does.
+WRITTEN_BY_ITS_POD = ("weave",)
+
 
 @pytest.fixture
 def inventory(pytestconfig: pytest.Config) -> str:
@@ -45,8 +48,12 @@ def inventory(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.mark.parametrize(("tag", "part", "path", "unit"), CHAPTERS, ids=[chapter[0] for chapter in CHAPTERS])
-def test_one_chapter_on_one_host(cluster: Cluster, inventory: str, tag: str, part: str, path: str, unit: str) -> None:
+def test_one_chapter_on_one_host(
+    cluster: Cluster, inventory: str, pod_network: str, tag: str, part: str, path: str, unit: str
+) -> None:
     """With the facts of one host alone it writes what a run of all hosts wrote."""
+    if tag == "addons" and pod_network in WRITTEN_BY_ITS_POD:
+        pytest.skip(f"{pod_network} writes its configuration from its pod: the role writes nothing on a worker")
     node = cluster.groups[part][-1]
     path = node.out("sh", "-c", f"echo {path}").strip()
     wanted = node.out("cat", path)
@@ -60,19 +67,21 @@ def test_one_chapter_on_one_host(cluster: Cluster, inventory: str, tag: str, par
     assert touched(before, snapshot(cluster)) == {node.name: expected}
 
 
-def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str) -> None:
+def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str, pod_network: str) -> None:
     worker = cluster.workers[-1]
     before = snapshot(cluster)
     _wipe(inventory, worker)
     # A package goes as well, so that the role has something to install from the distribution.
     worker.out("sh", "-c", "dpkg --purge socat >/dev/null && ! command -v socat")
+    role_writes = pod_network not in WRITTEN_BY_ITS_POD
     # What has no pod network is a node all the same, and nothing waits for it to be Ready.
     first = run(inventory, "--tags=worker", "--skip-tags=addons", f"--limit={worker.name}")
     assert first.hosts("addons") == set()
-    assert worker.out("ls", "/etc/cni/net.d") == ""
+    assert not (role_writes and worker.out("ls", "/etc/cni/net.d"))
     assert worker.out("systemctl", "is-active", "kubelet").strip() == "active"
     done = run(inventory, "--tags=worker", f"--limit={worker.name}")
-    assert done.hosts("addons") == {host for _task, host in first.changed + done.changed} == {worker.name}
+    assert {host for _task, host in first.changed + done.changed} == {worker.name}
+    assert done.hosts("addons") == ({worker.name} if role_writes else set())
     assert set(touched(before, snapshot(cluster))) == {worker.name}
     assert _ready(cluster, worker)
     # Pods find their way to it, and it to them.
