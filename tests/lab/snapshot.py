@@ -26,8 +26,8 @@ find /var/lib/kubelet -maxdepth 1 -type f -not -name '*_state' -printf '%p %i %s
 for unit in etcd kube-apiserver kube-controller-manager kube-scheduler nginx containerd kubelet kube-proxy \
     pod-network systemd-sysctl; do
     main=$(systemctl show "$unit" --property=MainPID --value)
-    # nginx reads its files again in new children.
-    children=$([ "$unit" != nginx ] || [ "$main" -eq 0 ] || pgrep --parent "$main")
+    # nginx reads its files again in new children. Old ones end when their last connection does: they count no more.
+    children=$([ "$unit" != nginx ] || [ "$main" -eq 0 ] || pgrep --parent "$main" --full 'worker process$')
     echo "$unit" $(systemctl show "$unit" --property=NRestarts --value) $main \
         $(systemctl show "$unit" --property=ExecMainStartTimestampMonotonic) $children
 done
