@@ -15,6 +15,8 @@ import typing as t
 __all__ = ("cluster_problems", "cluster_warnings", "host_problems")
 
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+# As the Corefile takes it: one word, without what ends a block there.
+_FILE = re.compile(r"/[^\s{}\"#]+")
 _REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "nodes"}
 _KUBE_PROXY_MODES = ("iptables", "nftables")
 _WITHOUT_NETWORK_POLICY = ("bridge", "flannel")
@@ -121,19 +123,71 @@ def _choices(settings: t.Mapping[str, t.Any]) -> list[str]:
     return problems
 
 
+def _resolvers(variable: str, value: t.Any) -> list[str]:
+    allowed = "allowed: addresses such as 10.0.0.53, 10.0.0.53:5353 or tls://9.9.9.9, and paths of files"
+    if not isinstance(value, (list, tuple)):
+        return [f"{variable}: {value!r} is no list of resolvers; {allowed}"]
+    return [f"{variable}: {entry!r} is no resolver; {allowed}" for entry in value if not _is_resolver(str(entry))]
+
+
+def _is_resolver(text: str) -> bool:
+    """Whether CoreDNS' forward plugin takes it (https://coredns.io/plugins/forward): no name is looked up."""
+    if _FILE.fullmatch(text):
+        return True
+    address = re.sub(r"^(dns|tls)://", "", text)
+    port = re.fullmatch(r"(?:\[(?P<six>[^]]+)]|(?P<four>[^:]+)):(?P<number>\d{1,5})", address)
+    if port:
+        address = port["six"] or port["four"]
+    return _is_address(address) and (port is None or 0 < int(port["number"]) < 65536)
+
+
+def _is_address(value: t.Any) -> bool:
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _pairs(variable: str, value: t.Any, problems: list[str]) -> t.Iterable[tuple[t.Any, t.Any]]:
+    if isinstance(value, t.Mapping):
+        return value.items()
+    problems.append(f"{variable}: {value!r} is no mapping")
+    return ()
+
+
+def _dns(settings: t.Mapping[str, t.Any]) -> list[str]:
+    """CoreDNS does not start with a wrong configuration, so that names would be missed long after the run."""
+    problems = _resolvers("addons_dns_upstreams", settings["dns_upstreams"])
+    for zone, resolvers in _pairs("addons_dns_zones", settings["dns_zones"], problems):
+        if not _NODE_NAME.fullmatch(str(zone).removesuffix(".")):
+            problems.append(f"addons_dns_zones: {zone!r} is no DNS zone; allowed: a name such as corp.example.com")
+        elif not resolvers:
+            problems.append(f"addons_dns_zones.{zone} has no resolver; it needs at least one")
+        else:
+            problems += _resolvers(f"addons_dns_zones.{zone}", resolvers)
+    for name, address in _pairs("addons_dns_hosts", settings["dns_hosts"], problems):
+        if not _NODE_NAME.fullmatch(str(name).removesuffix(".")):
+            problems.append(f"addons_dns_hosts: {name!r} is no DNS name; allowed: a name such as registry.example.com")
+        elif not _is_address(address):
+            problems.append(f"addons_dns_hosts.{name}: {address!r} is no IP address")
+    return problems
+
+
 def cluster_problems(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
     """Return what is wrong with the inventory as a whole.
 
     :param plan: result of :func:`topology`.
     :param settings: ``pod_cidr``, ``service_cidr``, ``dns_address``, ``node_prefix_length``,
-        ``release`` and ``releases``, ``pod_network`` and ``pod_networks``, ``kube_proxy_mode``.
+        ``release`` and ``releases``, ``pod_network`` and ``pod_networks``, ``kube_proxy_mode``,
+        ``dns_upstreams``, ``dns_zones``, ``dns_hosts``.
     """
     problems = [
         f"group {group!r} has no host; it needs at least one ({purpose} run there)"
         for group, purpose in _REQUIRED.items()
         if not plan[group]
     ]
-    return problems + _names_and_addresses(plan) + _networks(plan, settings) + _choices(settings)
+    return problems + _names_and_addresses(plan) + _networks(plan, settings) + _choices(settings) + _dns(settings)
 
 
 def cluster_warnings(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:

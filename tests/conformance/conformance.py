@@ -48,6 +48,8 @@ EXIT_NOT_RUN = 2
 _LEFT_OUT = "skipped"
 #: Ginkgo's line before a test's name, in its verbose output.
 _ENDED = re.compile(r"^(?:•|S|P) (?:\[(?P<state>[A-Z]+)\] )?\[(?P<seconds>[\d.]+) seconds\]")
+#: What it draws between tests.
+_RULER = re.compile(r"^-{20,}$")
 #: The labels that Ginkgo puts behind the name there.
 _LABELS = re.compile(r" \[[^\[\]]+(?:, [^\[\]]+)+\]$")
 
@@ -134,14 +136,19 @@ def progress(lines: t.Iterable[str]) -> t.Iterator[str]:
     """A line for each test that ended, from Ginkgo's verbose output."""
     ended: re.Match[str] | None = None
     number = 0
+    heading = previous = ""
     for line in lines:
         if ended is not None and line.strip():
             number += 1
-            name = _LABELS.sub("", line.strip().replace("[It] ", ""))
+            # With one process a test's name stands where it began, and a ruler behind its end.
+            name = _LABELS.sub("", (heading if _RULER.match(line) else line).strip().replace("[It] ", ""))
             yield f"{number:>4} {(ended['state'] or 'ok').lower():<8} {float(ended['seconds']):>6.0f} s  {name}"
             ended = None
         else:
             ended = _ENDED.match(line)
+        if _RULER.match(previous) and not ended:
+            heading = line
+        previous = line
 
 
 @dataclasses.dataclass(frozen=True)

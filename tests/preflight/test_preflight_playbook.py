@@ -26,6 +26,7 @@ NO_POLICY = (
     "addons_pod_network flannel does not enforce NetworkPolicy: the API takes such objects, and every pod still "
     "reaches every other"
 )
+RESOLVERS = "allowed: addresses such as 10.0.0.53, 10.0.0.53:5353 or tls://9.9.9.9, and paths of files"
 
 REFUSED = {
     "no_controllers": [
@@ -74,6 +75,13 @@ REFUSED = {
     "kube_proxy_ipvs": [
         "worker_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be removed; "
         "take nftables, which was made in its place; allowed: iptables, nftables"
+    ],
+    "dns_settings": [
+        f"addons_dns_upstreams: 'dns.example.com' is no resolver; {RESOLVERS}",
+        f"addons_dns_zones.corp.example.com: '10.0.0.53' is no list of resolvers; {RESOLVERS}",
+        "addons_dns_zones.lab.example.com has no resolver; it needs at least one",
+        "addons_dns_zones: 'no zone' is no DNS zone; allowed: a name such as corp.example.com",
+        "addons_dns_hosts.registry.example.com: '10.0.0.500' is no IP address",
     ],
     "several_problems": [
         "wrk01: has no address; set node_address to the IP address other hosts reach it at",

@@ -124,6 +124,24 @@ S [SKIPPED] [0.100 seconds]
     ]
 
 
+def test_progress_finds_the_names_when_one_process_runs_all() -> None:
+    output = """------------------------------
+[sig-node] Pods should run [Conformance] [sig-node, Conformance]
+k8s.io/kubernetes/test/e2e/pods.go:1
+  STEP: Creating a kubernetes client
+• [12.345 seconds]
+------------------------------
+[sig-apps] Daemon set should roll back [Conformance] [sig-apps, Serial]
+k8s.io/kubernetes/test/e2e/daemon.go:1
+• [3.000 seconds]
+------------------------------
+"""
+    assert list(suite.progress(output.splitlines(keepends=True))) == [
+        "   1 ok           12 s  [sig-node] Pods should run [Conformance]",
+        "   2 ok            3 s  [sig-apps] Daemon set should roll back [Conformance]",
+    ]
+
+
 def test_the_part_matches_its_tests_and_no_others() -> None:
     names = suite.names_of_part()
     focus = re.compile(suite.focus_on(names))

@@ -35,6 +35,9 @@ SETTINGS = {
     "pod_network": "bridge",
     "pod_networks": ["bridge", "flannel", "weave", "none"],
     "kube_proxy_mode": "iptables",
+    "dns_upstreams": ["/etc/resolv.conf"],
+    "dns_zones": {},
+    "dns_hosts": {},
     "memory_mib": 900,
     "free_mib": 1500,
     "etcd_free_mib": 256,
@@ -497,3 +500,53 @@ def test_all_problems_of_the_hosts_at_once():
     assert len(problems) == 5
     named = [problem.split(":")[0].split(" ")[0] for problem in problems]
     assert named == ["ctl01", "ctl01", "wrk01", "wrk02", "wrk02"]
+
+
+@pytest.mark.parametrize(
+    "resolver",
+    [
+        "10.0.0.53",
+        "10.0.0.53:5353",
+        "fd00::53",
+        "[fd00::53]:5353",
+        "tls://9.9.9.9",
+        "dns://[fd00::53]:53",
+        "/etc/x.conf",
+    ],
+)
+def test_resolvers_that_coredns_takes(resolver):
+    settings = {
+        "dns_zones": {"corp.example.com": [resolver], "10.in-addr.arpa.": [resolver]},
+        "dns_upstreams": [resolver],
+    }
+    assert cluster({**settings, "dns_hosts": {"registry.example.com": "10.0.0.5", "six": "fd00::5"}}) == []
+
+
+@pytest.mark.parametrize(
+    "resolver",
+    [
+        "dns.example.com",
+        "10.0.0.53:0",
+        "10.0.0.53:70000",
+        "10.0.0.53 { }",
+        "https://9.9.9.9",
+        "/etc/x y",
+        "/x{",
+        "",
+        None,
+        53,
+    ],
+)
+def test_resolvers_that_coredns_does_not_take(resolver):
+    [problem] = cluster({"dns_upstreams": [resolver]})
+    assert problem.startswith(f"addons_dns_upstreams: {resolver!r} is no resolver; allowed: ")
+
+
+def test_dns_settings_of_another_kind():
+    assert [
+        problem.split(";")[0] for problem in cluster({"dns_upstreams": "9.9.9.9", "dns_zones": [], "dns_hosts": "x"})
+    ] == [
+        "addons_dns_upstreams: '9.9.9.9' is no list of resolvers",
+        "addons_dns_zones: [] is no mapping",
+        "addons_dns_hosts: 'x' is no mapping",
+    ]
