@@ -97,6 +97,13 @@ def test_a_policy_is_enforced_and_lifted_again(cluster: Cluster, web: Web) -> No
     wait_until(lambda: answered() == pairs, seconds=30, what="all pods reach each other again")
 
 
+def test_packets_for_pods_meet_the_policies_before_they_are_dropped(worker: Node) -> None:
+    """kube-proxy writes into the same chain, and may be at it when Weave Net is."""
+    forwarded = [line.split() for line in worker.out("iptables", "-S", "FORWARD").splitlines()]
+    targets = [words[words.index("-j") + 1] for words in forwarded if "weave" in words]
+    assert targets[:4] == ["WEAVE-NPC-EGRESS", "WEAVE-NPC", "NFLOG", "DROP"]
+
+
 def test_encryption_is_what_the_settings_say(cluster: Cluster, worker: Node) -> None:
     said = report(worker)["Router"]
     password = environment(cluster).get("WEAVE_PASSWORD")
