@@ -149,6 +149,9 @@ test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks
 	@ansible-playbook -i $(BAD_INPUT) lab/destroy.yml
 	@rm -rf .lab/bad-input
 
+test-remove-worker: setup ## a worker leaves: not before its pods may, and although its host is gone (wipes wrk02)
+	@python -m pytest -q tests/lab/properties/test_remove_worker.py --ansible-inventory=$(INVENTORY)
+
 test-tags: setup ## a chapter or a host alone: it does its work and touches nothing else; a wiped worker comes back
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
 

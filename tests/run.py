@@ -81,6 +81,7 @@ PARTS = (
     Part("network", ("test-network",), "lab", 330),
     Part("check runs", ("test-check-runs",), "lab", 330, runs="drawn"),
     Part("tags and limits", ("test-tags",), "lab", 330, runs="drawn"),
+    Part("worker leaves", ("test-remove-worker",), "lab", 180, runs="drawn"),
     Part("rebuild", ("test-rebuild",), "lab", 70),
     Part("faults", ("test-faults",), "lab", 390),
     Part("lab-down", ("lab-down",), "lab", 15),

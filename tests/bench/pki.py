@@ -10,11 +10,9 @@
     (e) an Ansible run with a module that imports `cryptography` and does nothing
     (z) an Ansible run with one empty task
 
-Everything alternates in one run. Prints every median in seconds, and whether the targets are met:
-c at most z + 1.2 d, c again at most z + 0.4 s, at 100 pairs c ahead of a by 2 times and of b by 30.
-
-No module that makes its keys itself can be faster than e + d. Where that is more than z + 1.2 d, because a few keys take
-less time than the import, the first target cannot be met: then c at most e + 1.2 d + 0.15 s is.
+Everything alternates in one run. Prints every median in seconds, and whether the targets are met: c again at most
+z + 0.4 s; at 100 pairs c at most z + 1.2 d, ahead of a by 2 times and of b by 30. A few keys take less time than the
+start of the module itself: there c is held against its own start, c at most c again + 1.2 d.
 
 Then growth: the same task, and again, for up to a thousand pairs. Their keys are ECDSA's, which take no time, so that
 what is seen is the module's own share. It is processor time, which other programs disturb less. Targets: it grows with
@@ -227,11 +225,13 @@ def measure(count: int, rounds: int, with_community: bool) -> dict[str, float]:
 
 def judge(count: int, figures: dict[str, float]) -> list[tuple[str, bool]]:
     empty, task, again = figures["z"], figures["c"], figures["c again"]
+    keys = figures["d all cores"]
     checks = [
-        (f"{count}: c <= z + 1.2 d", task <= empty + 1.2 * figures["d all cores"]),
         (f"{count}: c again <= z + 0.4 s", again <= empty + 0.4),
+        (f"{count}: c <= c again + 1.2 d", task <= again + 1.2 * keys),
     ]
     if count >= 100:
+        checks.append((f"{count}: c <= z + 1.2 d", task <= empty + 1.2 * keys))
         checks.append((f"{count}: a is {figures['a'] / task:.1f} times c, 2 wanted", figures["a"] >= 2 * task))
         if "b" in figures:
             checks.append((f"{count}: b is {figures['b'] / task:.1f} times c, 30 wanted", figures["b"] >= 30 * task))
@@ -294,6 +294,7 @@ def main() -> None:
         print(f"{count} pairs, medians of {options.rounds} rounds in seconds")
         for name in sorted(figures):
             print(f"  {name:14} {figures[name]:8.2f}")
+        print(f"  {figures['c'] - figures['z'] - 1.2 * figures['d all cores']:+14.2f} c beyond z + 1.2 d")
         for text, good in judge(count, figures):
             print(f"  {'met   ' if good else 'MISSED'} {text}")
             met = met and good
