@@ -71,7 +71,7 @@ PARTS = (
     Part("packaging", ('test-packaging CHECKS="contents documents"',), "fast", 60, limit=900),
     Part("sanity", ("test-packaging CHECKS=sanity",), "fast", 100, "drawn", 1500),
     Part("units as packaged", ("test-packaging CHECKS=units",), "fast", 90, "drawn", 1500),
-    Part("newest ansible-core", ("test-packaging-newest",), "fast", 200, "full", 1800),
+    Part("newest ansible-core", ("test-packaging-newest",), "fast", 190, "drawn", 1800),
     Part("lab", ("lab-down", "lab"), "lab", 60, limit=2700),
     Part("etcd modules", ("test-etcd",), "own hosts", 20, limit=900),
     Part("unchanged", ("test-unchanged",), "lab", 105),
@@ -100,7 +100,7 @@ PARTS = (
         ("lab-down", "lab CONTROLLERS=2", "lab CONTROLLERS=3", "test-lab", "test-faults", "lab-down"),
         "own lab",
         560,
-        runs="full",
+        runs="drawn",
     ),
     Part(
         "conformance",
