@@ -17,7 +17,7 @@ import typing as t
 
 import pytest
 import testinfra
-from support import Cluster, Node
+from support import Cluster, Node, local
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMESPACE = "hardway-lab-test"
@@ -152,6 +152,24 @@ def namespace(cluster: Cluster) -> t.Iterator[str]:
     cluster.kubectl("create", "namespace", NAMESPACE)
     yield NAMESPACE
     cluster.kubectl(*remove)
+
+
+@pytest.fixture(scope="session")
+def inventory(pytestconfig: pytest.Config) -> str:
+    """The path of the cluster's inventory, for runs of playbooks."""
+    return str(pytestconfig.option.ansible_inventory)
+
+
+@pytest.fixture
+def container() -> t.Callable[..., None]:
+    """Return a function that does to a host what the power button does: ``container("stop", node)``."""
+
+    def act(action: str, node: Node) -> None:
+        name = node.host.backend.name
+        done = local("docker", action, *(["--time=5"] if action in ("stop", "restart") else []), name)
+        assert done.returncode == 0, f"docker {action} {name}: {done.stderr}"
+
+    return act
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import pathlib
@@ -93,6 +94,16 @@ class Cluster:
         """Return the API's object."""
         return t.cast(dict[str, t.Any], json.loads(self.kubectl("get", *arguments, "--output=json")))
 
+    def ready(self, node: Node) -> str:
+        """Return what the API says of whether a node is Ready: True, False or Unknown."""
+        conditions = self.get("node", node.name)["status"]["conditions"]
+        return next(str(found["status"]) for found in conditions if found["type"] == "Ready")
+
+    def apply(self, *objects: dict[str, t.Any]) -> None:
+        """Apply objects as the administrator."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.client.out("sh", "-c", f"{written(listed)} | kubectl apply --filename=-")
+
     def etcdctl(self, member: Node, *arguments: str) -> bytes:
         """Run etcdctl on a member, over loopback. What it reads may be no text."""
         return member.raw("etcdctl", *ETCD_CREDENTIALS, "--endpoints=https://127.0.0.1:2379", *arguments)
@@ -101,6 +112,11 @@ class Cluster:
 def files(node: Node) -> set[str]:
     """Return the files of a host with inode, size, time of the last change, mode and owner."""
     return set(node.out("sh", "-c", _FILES).splitlines())
+
+
+def written(given: dict[str, t.Any]) -> str:
+    """Return a shell command that writes an object for kubectl to read."""
+    return f"echo {base64.b64encode(json.dumps(given).encode()).decode()} | base64 --decode"
 
 
 def local(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -9,28 +9,15 @@ import typing as t
 
 import pytest
 from client import HEADING, Load, reports
-from support import local
 
 if t.TYPE_CHECKING:
-    from support import Cluster, Node
+    from support import Cluster
 
 
 @pytest.fixture
 def load(cluster: Cluster, namespace: str) -> t.Callable[..., Load]:
     """Return a context: the client works while it is open. ``load(fault, "kubectl")`` works with kubectl."""
     return lambda fault, way="http": Load(cluster, namespace, fault, way)
-
-
-@pytest.fixture
-def container(cluster: Cluster) -> t.Callable[..., None]:
-    """Return a function that does to a host what the power button does: ``container("stop", node)``."""
-
-    def act(action: str, node: Node) -> None:
-        name = node.host.backend.name
-        done = local("docker", action, *(["--time=5"] if action in ("stop", "restart") else []), name)
-        assert done.returncode == 0, f"docker {action} {name}: {done.stderr}"
-
-    return act
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

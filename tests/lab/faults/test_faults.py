@@ -116,16 +116,11 @@ def test_network_of_a_worker_cut(cluster: Cluster, load: Loader) -> None:
         try:
             time.sleep(CUT_SECONDS)
             # The controller manager gives a node 50 s, and looks every 5 s.
-            wait_until(lambda: _ready(cluster, victim) == "Unknown", seconds=20, what=f"{victim.name} counts as lost")
+            wait_until(lambda: cluster.ready(victim) == "Unknown", seconds=20, what=f"{victim.name} counts as lost")
         finally:
             _network(victim, "-D")
         work.recovered(seconds=90)
     _judge(work, cluster)
-
-
-def _ready(cluster: Cluster, node: Node) -> str:
-    conditions = cluster.get("node", node.name)["status"]["conditions"]
-    return next(found["status"] for found in conditions if found["type"] == "Ready")
 
 
 def _network(node: Node, action: str) -> None:

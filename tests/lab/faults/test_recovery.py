@@ -26,11 +26,6 @@ Loader = t.Callable[..., "Load"]
 
 
 @pytest.fixture
-def inventory(pytestconfig: pytest.Config) -> str:
-    return str(pytestconfig.option.ansible_inventory)
-
-
-@pytest.fixture
 def confirmed(cluster: Cluster) -> tuple[str, str]:
     return variables(etcd_confirm=cluster.name)
 

@@ -9,8 +9,8 @@ import json
 import typing as t
 
 import pytest
-from support import wait_until
-from web import API_GROUP, REFUSAL, apply, extensions, written
+from support import wait_until, written
+from web import API_GROUP, REFUSAL, extensions
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -23,7 +23,7 @@ ADMIN = ("kubectl", "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig")
 def extended(cluster: Cluster, web: Web, tls: tuple[bytes, bytes]) -> t.Iterator[None]:
     """The API servers ask the web servers. What makes them do so goes before the namespace, which could not go then."""
     made = extensions(web.namespace, tls[0])
-    apply(cluster, *made)
+    cluster.apply(*made)
     yield
     for one in made:
         cluster.kubectl("delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")

@@ -11,7 +11,6 @@ import typing as t
 import pytest
 from playbook import run, variables
 from support import wait_until
-from web import apply
 
 if t.TYPE_CHECKING:
     from support import Cluster
@@ -44,8 +43,7 @@ def resolver(cluster: Cluster, web: Web) -> str:
     image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
     corefile = f"{ZONE}:5353 {{\n    hosts {{\n        192.0.2.7 printer.{ZONE}\n    }}\n}}\n"
     metadata = {"namespace": web.namespace, "name": "resolver"}
-    apply(
-        cluster,
+    cluster.apply(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"Corefile": corefile}},
         {
             "apiVersion": "v1",

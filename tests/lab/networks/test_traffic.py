@@ -22,10 +22,6 @@ def _curl(node: Node, address: str, port: int) -> str:
     return node.out("curl", "--silent", "--show-error", "--max-time", "5", f"http://{address}:{port}/")
 
 
-def _node_port(web: Web, service: str) -> int:
-    return next(int(port["nodePort"]) for port in web.service(service)["ports"] if port["name"] == "http")
-
-
 def test_pods_reach_each_other_under_their_own_addresses(cluster: Cluster, web: Web) -> None:
     assert len(cluster.workers) > 1, "without a second worker nothing crosses from node to node"
     for asker, asked in itertools.permutations(web.pods, 2):
@@ -90,13 +86,13 @@ def test_a_headless_service_is_its_pods(cluster: Cluster, web: Web) -> None:
 
 
 def test_a_node_port_is_reached_on_every_worker(cluster: Cluster, web: Web, worker: Node) -> None:
-    port = _node_port(web, "web-node-port")
+    port = web.node_port("web-node-port")
     answered = {_curl(cluster.client, worker.address, port).split()[0] for _attempt in range(20)}
     assert answered == {pod.name for pod in web.pods}
 
 
 def test_a_local_node_port_keeps_the_address_of_who_asks(cluster: Cluster, web: Web) -> None:
-    port = _node_port(web, "web-local")
+    port = web.node_port("web-local")
     for worker, pod in zip(cluster.workers, web.pods, strict=True):
         assert _curl(cluster.client, worker.address, port) == f"{pod.name} {cluster.client.address}\n"
 

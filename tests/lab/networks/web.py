@@ -105,16 +105,9 @@ class Web:
         """Return the specification of one of the web servers' Services."""
         return t.cast(dict[str, t.Any], self.cluster.get("service", name, f"--namespace={self.namespace}")["spec"])
 
-
-def apply(cluster: Cluster, *objects: dict[str, t.Any]) -> None:
-    """Apply objects as the administrator."""
-    listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-    cluster.client.out("sh", "-c", f"{written(listed)} | kubectl apply --filename=-")
-
-
-def written(given: dict[str, t.Any]) -> str:
-    """Return a shell command that writes an object for kubectl to read."""
-    return f"echo {base64.b64encode(json.dumps(given).encode()).decode()} | base64 --decode"
+    def node_port(self, service: str) -> int:
+        """Return the port on which every worker answers for one of these Services."""
+        return next(int(port["nodePort"]) for port in self.service(service)["ports"] if port["name"] == "http")
 
 
 def certificate(name: str, directory: pathlib.Path) -> tuple[bytes, bytes]:

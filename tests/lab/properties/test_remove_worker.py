@@ -9,8 +9,9 @@ import json
 import typing as t
 
 import pytest
-from playbook import ROOT, Run, run, variables
-from support import local, wait_until
+from playbook import ROOT, Run, run, variables, wipe
+from support import wait_until
+from weave import listed_peers, report
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -22,12 +23,6 @@ pytestmark = pytest.mark.disruptive
 # Stands in for ssh, and cannot connect.
 REFUSES = ROOT / "tests" / "preflight" / "refuse-connection"
 PLAYBOOK = "playbooks/remove_worker.yml"
-PEERS = "kube-peers.weave.works/peers"
-
-
-@pytest.fixture
-def inventory(pytestconfig: pytest.Config) -> str:
-    return str(pytestconfig.option.ansible_inventory)
 
 
 @pytest.fixture
@@ -41,33 +36,30 @@ def leaving(cluster: Cluster) -> Node:
 def guarded(cluster: Cluster, namespace: str, leaving: Node) -> t.Iterator[str]:
     """A pod of the worker that its disruption budget keeps there; the budget's name."""
     labels = {"app": "guarded"}
-    objects: list[dict[str, t.Any]] = [
+    named = {"name": "guarded", "namespace": namespace}
+    pod = {
+        "nodeSelector": {"kubernetes.io/hostname": leaving.name},
+        "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": "pause", "image": _pause(cluster)}],
+    }
+    cluster.apply(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "guarded"},
+            "metadata": named,
             "spec": {
                 "replicas": 1,
                 "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "nodeSelector": {"kubernetes.io/hostname": leaving.name},
-                        "terminationGracePeriodSeconds": 1,
-                        "containers": [{"name": "pause", "image": _pause(cluster)}],
-                    },
-                },
+                "template": {"metadata": {"labels": labels}, "spec": pod},
             },
         },
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
-            "metadata": {"name": "guarded"},
+            "metadata": named,
             "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
         },
-    ]
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    cluster.client.out("sh", "-c", f"echo '{text}' | kubectl apply --namespace={namespace} --filename=-")
+    )
     cluster.kubectl("rollout", "status", "deployment/guarded", f"--namespace={namespace}", "--timeout=60s")
     yield "guarded"
     for kind in ("poddisruptionbudget", "deployment"):
@@ -94,9 +86,14 @@ def test_a_budget_is_kept_until_it_allows(
 
 
 def test_a_host_that_is_gone_for_good(
-    cluster: Cluster, inventory: str, leaving: Node, pod_network: str, tmp_path: pathlib.Path
+    cluster: Cluster,
+    inventory: str,
+    leaving: Node,
+    pod_network: str,
+    container: t.Callable[..., None],
+    tmp_path: pathlib.Path,
 ) -> None:
-    assert local("docker", "kill", leaving.host.backend.name).returncode == 0
+    container("kill", leaving)
     # Into a container that is off Docker's client carries nothing, and does not say so as ssh would.
     off = {"ansible_connection": "ansible.builtin.ssh", "ansible_ssh_executable": str(REFUSES)}
     (tmp_path / "off.json").write_text(json.dumps({"all": {"hosts": {leaving.name: off}}}))
@@ -109,8 +106,7 @@ def test_a_host_that_is_gone_for_good(
     _remove(inventory, leaving, *unreachable, worker_confirm=leaving.name)
     _gone(cluster, leaving, pod_network)
     # Another machine takes its place.
-    for playbook in ("destroy", "create"):
-        run(inventory, f"--limit={leaving.name}", playbook=str(ROOT / "lab" / f"{playbook}.yml"))
+    wipe(inventory, leaving.name)
     run(inventory)
     _back(cluster, inventory, leaving)
 
@@ -128,7 +124,8 @@ def _pause(cluster: Cluster) -> str:
 
 
 def _gone(cluster: Cluster, worker: Node, pod_network: str) -> None:
-    others = {node.name for node in cluster.workers} - {worker.name}
+    remaining = [node for node in cluster.workers if node != worker]
+    others = {node.name for node in remaining}
     assert {node["metadata"]["name"] for node in cluster.get("nodes")["items"]} == others
 
     def pods() -> set[str]:
@@ -137,18 +134,12 @@ def _gone(cluster: Cluster, worker: Node, pod_network: str) -> None:
     wait_until(lambda: worker.name not in pods(), seconds=120, what=f"no pod is left on {worker.name}")
     if pod_network != "weave":
         return
-    listed = cluster.get("configmap", "weave-net", "--namespace=kube-system")["metadata"]["annotations"][PEERS]
-    assert {peer["NodeName"] for peer in json.loads(listed)["Peers"]} == others
-    for node in cluster.workers:
-        if node.name in others:
-            said = json.loads(
-                node.out("curl", "--silent", "--header", "Accept: application/json", "http://127.0.0.1:6784/report")
-            )
-            assert {entry["Nickname"] for entry in said["IPAM"]["Entries"]} <= others
+    assert listed_peers(cluster) == others
+    for node in remaining:
+        assert {entry["Nickname"] for entry in report(node)["IPAM"]["Entries"]} <= others
 
 
 def _back(cluster: Cluster, inventory: str, worker: Node) -> None:
-    conditions = cluster.get("node", worker.name)["status"]["conditions"]
-    assert [found["status"] for found in conditions if found["type"] == "Ready"] == ["True"]
+    assert cluster.ready(worker) == "True"
     run(inventory, playbook="playbooks/smoke.yml")
     assert run(inventory).changed == []

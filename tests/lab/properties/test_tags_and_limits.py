@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from certificates import names_of, put_worse, reissued, serials
-from playbook import ROOT, run, variables
+from playbook import run, variables, wipe
 from snapshot import PKI, snapshot, touched
 from support import wait_until
 
@@ -42,11 +42,6 @@ CHAPTERS = (
 WRITTEN_BY_ITS_POD = ("weave",)
 
 
-@pytest.fixture
-def inventory(pytestconfig: pytest.Config) -> str:
-    return str(pytestconfig.option.ansible_inventory)
-
-
 @pytest.mark.parametrize(("tag", "part", "path", "unit"), CHAPTERS, ids=[chapter[0] for chapter in CHAPTERS])
 def test_one_chapter_on_one_host(
     cluster: Cluster, inventory: str, pod_network: str, tag: str, part: str, path: str, unit: str
@@ -70,7 +65,7 @@ def test_one_chapter_on_one_host(
 def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str, pod_network: str) -> None:
     worker = cluster.workers[-1]
     before = snapshot(cluster)
-    _wipe(inventory, worker)
+    wipe(inventory, worker.name)
     # A package goes as well, so that the role has something to install from the distribution.
     worker.out("sh", "-c", "dpkg --purge socat >/dev/null && ! command -v socat")
     role_writes = pod_network not in WRITTEN_BY_ITS_POD
@@ -83,7 +78,7 @@ def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str, pod_n
     assert {host for _task, host in first.changed + done.changed} == {worker.name}
     assert done.hosts("addons") == ({worker.name} if role_writes else set())
     assert set(touched(before, snapshot(cluster))) == {worker.name}
-    assert _ready(cluster, worker)
+    assert cluster.ready(worker) == "True"
     # Pods find their way to it, and it to them.
     run(inventory, playbook="playbooks/smoke.yml")
     assert run(inventory).changed == []
@@ -153,16 +148,6 @@ def test_a_host_without_its_certificates(cluster: Cluster, inventory: str, tmp_p
     assert f"{tmp_path}/ca.pem is not on the control node" in " ".join(refused.failures)
     assert "--tags ca" in " ".join(refused.failures)
     assert touched(before, snapshot(cluster)) == {}
-
-
-def _wipe(inventory: str, node: Node) -> None:
-    for playbook in ("destroy", "create"):
-        run(inventory, f"--limit={node.name}", playbook=str(ROOT / "lab" / f"{playbook}.yml"))
-
-
-def _ready(cluster: Cluster, node: Node) -> bool:
-    conditions = cluster.get("node", node.name)["status"]["conditions"]
-    return [found["status"] for found in conditions if found["type"] == "Ready"] == ["True"]
 
 
 def _served_names(cluster: Cluster, node: Node, port: int) -> str:
