@@ -152,6 +152,9 @@ test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks
 test-remove-worker: setup ## a worker leaves: not before its pods may, and although its host is gone (wipes wrk02)
 	@python -m pytest -q tests/lab/properties/test_remove_worker.py --ansible-inventory=$(INVENTORY)
 
+test-weave-password: setup ## Weave Net's password is given, changed and taken away (restarts its pods)
+	@python -m pytest -q tests/lab/properties/test_weave_password.py --ansible-inventory=$(INVENTORY)
+
 test-tags: setup ## a chapter or a host alone: it does its work and touches nothing else; a wiped worker comes back
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
 

@@ -62,7 +62,8 @@ def both_modes(inventory: pathlib.Path) -> None:
     playbook(inventory, "--tags=worker", worker_kube_proxy_mode="nftables")
     check(inventory, f"{tests}/test_traffic.py", f"{tests}/test_api.py")
     playbook(inventory, "--tags=worker")
-    do("python", "-m", "pytest", "-q", f"{tests}/test_traffic.py", f"--ansible-inventory={inventory}")
+    back = (f"{tests}/test_traffic.py", f"{tests}/test_weave.py")
+    do("python", "-m", "pytest", "-q", *back, f"--ansible-inventory={inventory}")
 
 
 def lab(network: str) -> None:
@@ -72,6 +73,8 @@ def lab(network: str) -> None:
     do("make", "--no-print-directory", "lab-hosts", "CONTROLLERS=1", "WORKERS=2", f"SETTINGS={' '.join(settings)}")
     playbook(CUSTOM)
     both_modes(CUSTOM)
+    if network == "weave":
+        do("make", "--no-print-directory", "test-weave-password")
     do("make", "--no-print-directory", "lab-down")
 
 

@@ -82,6 +82,7 @@ PARTS = (
     Part("check runs", ("test-check-runs",), "lab", 330, runs="drawn"),
     Part("tags and limits", ("test-tags",), "lab", 400, runs="drawn"),
     Part("worker leaves", ("test-remove-worker",), "lab", 300, runs="drawn"),
+    Part("weave password", ("test-weave-password",), "lab", 145, runs="drawn"),
     Part("rebuild", ("test-rebuild",), "lab", 70),
     Part("faults", ("test-faults",), "lab", 390),
     Part("lab-down", ("lab-down",), "lab", 15),
