@@ -71,7 +71,7 @@ def test_packets_for_pods_meet_the_policies_first(worker: Node) -> None:
         targets = [words[words.index("-j") + 1] for words in rules if "-j" in words]
         return [target for target in targets if target in {*first, "KUBE-FORWARD"}][:4] == first
 
-    wait_until(ordered, seconds=150, what="Weave Net's rules come first, in their order")
+    wait_until(ordered, seconds=20, what="Weave Net's rules come first, in their order")
 
 
 def test_a_policy_is_enforced_and_lifted_again(cluster: Cluster, web: Web) -> None:
