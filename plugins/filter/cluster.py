@@ -38,6 +38,7 @@ class FilterModule:
         """Return the filters by name."""
         functions: dict[str, t.Callable[..., t.Any]] = {
             "apiserver_addresses": _plan.apiserver_addresses,
+            "argument_problems": _preflight.argument_problems,
             "certificate_plan": _plan.certificate_plan,
             "cluster_problems": _preflight.cluster_problems,
             "cluster_warnings": _preflight.cluster_warnings,

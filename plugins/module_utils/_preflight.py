@@ -12,7 +12,7 @@ import ipaddress
 import re
 import typing as t
 
-__all__ = ("cluster_problems", "cluster_warnings", "host_problems")
+__all__ = ("argument_problems", "cluster_problems", "cluster_warnings", "host_problems")
 
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 # As the Corefile takes it: one word, without what ends a block there.
@@ -188,6 +188,18 @@ def cluster_problems(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any
         if not plan[group]
     ]
     return problems + _names_and_addresses(plan) + _networks(plan, settings) + _choices(settings) + _dns(settings)
+
+
+def argument_problems(errors: t.Mapping[str, t.Iterable[str] | None]) -> list[str]:
+    """Return what is wrong with the roles' variables, each problem once with the hosts that have it.
+
+    :param errors: what Ansible says of each host's variables, by host (argument_errors of validate_argument_spec).
+    """
+    hosts: dict[str, list[str]] = {}
+    for host, messages in errors.items():
+        for message in messages or ():
+            hosts.setdefault(" ".join(message.split()), []).append(host)
+    return [f"{', '.join(named)}: {message}" for message, named in hosts.items()]
 
 
 def cluster_warnings(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:

@@ -18,6 +18,7 @@ import sys
 import typing as t
 
 import pytest
+import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -82,6 +83,12 @@ REFUSED = {
         "addons_dns_zones.lab.example.com has no resolver; it needs at least one",
         "addons_dns_zones: 'no zone' is no DNS zone; allowed: a name such as corp.example.com",
         "addons_dns_hosts.registry.example.com: '10.0.0.500' is no IP address",
+    ],
+    "variables_of_the_wrong_type": [
+        "ctl01, wrk01, client: argument 'scheduler_verbosity' is of type str and we were unable to convert to int: "
+        "\"'loud'\" cannot be converted to an int",
+        "wrk01: argument 'worker_timeout' is of type list and we were unable to convert to int: \"[60]\" cannot be "
+        "converted to an int",
     ],
     "several_problems": [
         "wrk01: has no address; set node_address to the IP address other hosts reach it at",
@@ -218,6 +225,13 @@ def test_an_inventory_that_the_playbook_does_not_know(site):
 @pytest.mark.parametrize("options", [["--tags", "etcd"], ["--tags", "worker", "--limit", "wrk02"], ["--check"]])
 def test_one_chapter_alone_is_refused_as_well(site, options):
     assert REFUSED["unknown_release"][0] in refusal(site("unknown_release", *options))
+
+
+def test_the_variables_of_every_role_are_looked_at():
+    looked_at = yaml.safe_load((ROOT / "roles" / "preflight" / "vars" / "main.yml").read_text())["__preflight_roles"]
+    # Ansible looks at preflight's and cluster's by itself, before anything else; lab makes hosts and is no part of it.
+    elsewhere = ["preflight", "cluster", "lab"]
+    assert sorted(looked_at + elsewhere) == sorted(path.name for path in (ROOT / "roles").iterdir())
 
 
 def test_every_inventory_has_its_test():

@@ -550,3 +550,8 @@ def test_dns_settings_of_another_kind():
         "addons_dns_zones: [] is no mapping",
         "addons_dns_hosts: 'x' is no mapping",
     ]
+
+
+def test_variables_of_roles_are_told_once_with_the_hosts_that_have_them():
+    errors = {"wrk01": ["a is\nno int", "b is no list"], "wrk02": ["a is no int"], "client": [], "ctl01": None}
+    assert _preflight.argument_problems(errors) == ["wrk01, wrk02: a is no int", "wrk01: b is no list"]
