@@ -7,7 +7,7 @@
     networks.py --here     the lab that is there, in its own network
 
 Each runs in the modes iptables and nftables, one after the other on the same lab, so that the change is proved as well.
-The labs that are made for it have a range of pods and, where the network takes one, an MTU other than the default.
+The labs that are made for it have a range of pods and an MTU other than the default.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 CUSTOM = ROOT / "inventories" / "lab-custom"
 NETWORKS: dict[str, dict[str, t.Any]] = {
     "bridge": {"addons_pod_network": "bridge", "addons_pod_network_mtu": 1400},
-    "weave": {"addons_pod_network": "weave"},
-    "flannel": {"addons_pod_network": "flannel"},
+    "weave": {"addons_pod_network": "weave", "addons_pod_network_mtu": 1300},
+    "flannel": {"addons_pod_network": "flannel", "addons_pod_network_mtu": 1400},
     "flannel-host-gw": {
         "addons_pod_network": "flannel",
         "addons_flannel_backend": "host-gw",

@@ -102,6 +102,11 @@ def test_a_policy_is_enforced_and_lifted_again(cluster: Cluster, web: Web) -> No
     wait_until(lambda: answered() == everybody, seconds=30, what="all reach the pods again")
 
 
+def test_pods_have_the_mtu_of_the_settings(cluster: Cluster, web: Web) -> None:
+    wanted = environment(cluster)["WEAVE_MTU"]["value"]
+    assert {web.run(pod, "cat", "/sys/class/net/eth0/mtu").strip() for pod in web.pods} == {wanted}
+
+
 def test_encryption_is_what_the_settings_say(cluster: Cluster, worker: Node) -> None:
     said = report(worker)["Router"]
     password = environment(cluster).get("WEAVE_PASSWORD")
