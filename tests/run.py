@@ -74,7 +74,7 @@ PARTS = (
     Part("newest ansible-core", ("test-packaging-newest",), "fast", 190, "drawn", 1800),
     Part("lab", ("lab-down", "lab"), "lab", 60, limit=2700),
     Part("etcd modules", ("test-etcd",), "own hosts", 20, limit=900),
-    Part("unchanged", ("test-unchanged",), "lab", 105),
+    Part("unchanged", ("test-unchanged",), "lab", 180),
     Part("installed", ("test-installed",), "lab", 35),
     Part("smoke", ("smoke",), "lab", 20),
     Part("state", ("test-lab",), "lab", 60),
