@@ -49,10 +49,15 @@ def playbook(inventory: pathlib.Path, *arguments: str, **variables: t.Any) -> No
     do("ansible-playbook", "playbooks/site.yml", "-i", str(inventory), *arguments, *extra)
 
 
+def tested(inventory: pathlib.Path, *tests: str) -> None:
+    """Run tests of the network."""
+    do("python", "-m", "pytest", "-q", *tests, f"--ansible-inventory={inventory}")
+
+
 def check(inventory: pathlib.Path, *tests: str) -> None:
     """Run the smoke test and tests of the network."""
     do("ansible-playbook", "playbooks/smoke.yml", "-i", str(inventory))
-    do("python", "-m", "pytest", "-q", *tests, f"--ansible-inventory={inventory}")
+    tested(inventory, *tests)
 
 
 def both_modes(inventory: pathlib.Path) -> None:
@@ -62,8 +67,7 @@ def both_modes(inventory: pathlib.Path) -> None:
     playbook(inventory, "--tags=worker", worker_kube_proxy_mode="nftables")
     check(inventory, f"{tests}/test_traffic.py", f"{tests}/test_api.py")
     playbook(inventory, "--tags=worker")
-    back = (f"{tests}/test_traffic.py", f"{tests}/test_weave.py")
-    do("python", "-m", "pytest", "-q", *back, f"--ansible-inventory={inventory}")
+    tested(inventory, f"{tests}/test_traffic.py", f"{tests}/test_weave.py")
 
 
 def lab(network: str) -> None:

@@ -178,3 +178,10 @@ def pod_network(cluster: Cluster) -> str:
     found = {worker.out("ls", "/etc/cni/net.d").strip() for worker in cluster.workers}
     assert len(found) == 1, found
     return found.pop().removeprefix("10-").removesuffix(".conflist")
+
+
+@pytest.fixture
+def only_weave(pod_network: str) -> None:
+    """For tests that ask Weave Net: with another pod network there is nothing to ask."""
+    if pod_network != "weave":
+        pytest.skip(f"the pod network is {pod_network}")

@@ -53,6 +53,10 @@ class Node:
         assert result.rc == 0, f"{self.name}: {shlex.join(arguments)} exits with {result.rc}: {result.stderr.strip()}"
         return str(result.stdout)
 
+    def interface(self, address: str) -> str:
+        """Return the interface through which packets for an address leave."""
+        return self.out("ip", "-oneline", "route", "get", address).partition(" dev ")[2].split()[0]
+
     def raw(self, *arguments: str) -> bytes:
         """As out, when what is printed may be no text."""
         result = self.run(*arguments)

@@ -41,8 +41,7 @@ def test_packets_as_large_as_the_mtu_cross_whole(cluster: Cluster, web: Web, pod
 
 def test_the_mtu_is_what_was_asked_for_or_fits_the_hosts(cluster: Cluster, web: Web, pod_network: str) -> None:
     for worker, pod in zip(cluster.workers, web.pods, strict=True):
-        route = worker.out("ip", "-oneline", "route", "get", cluster.controllers[0].address)
-        interface = re.findall(r" dev (\S+)", route)[0]
+        interface = worker.interface(cluster.controllers[0].address)
         hosts = int(worker.out("cat", f"/sys/class/net/{interface}/mtu"))
         pods = int(web.run(pod, "cat", "/sys/class/net/eth0/mtu"))
         configured = json.loads(worker.out("cat", f"/etc/cni/net.d/10-{pod_network}.conflist"))["plugins"][0].get("mtu")

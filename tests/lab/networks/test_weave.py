@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weave Net, as its own programs and the kernel tell it. With another pod network there is nothing to ask."""
+"""Weave Net, as its own programs and the kernel tell it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,13 @@ if t.TYPE_CHECKING:
     from support import Cluster, Node
     from web import Web
 
+pytestmark = pytest.mark.usefixtures("only_weave")
+
 REFUSED = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
-    "metadata": {"name": "nobody"},
     "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]},
 }
-
-
-@pytest.fixture(autouse=True)
-def only_weave(pod_network: str) -> None:
-    if pod_network != "weave":
-        pytest.skip(f"the pod network is {pod_network}")
 
 
 def environment(cluster: Cluster) -> dict[str, dict[str, t.Any]]:
@@ -89,14 +84,14 @@ def test_a_policy_is_enforced_and_lifted_again(cluster: Cluster, web: Web) -> No
         ]
         # kube-proxy marks packets that come from outside, and lets through what is marked.
         url = f"http://{cluster.workers[0].address}:{web.node_port('web-node-port')}/"
-        outside = [cluster.client.run("curl", "--silent", "--max-time", "2", url).rc == 0 for _attempt in range(10)]
+        outside = [cluster.client.run("curl", "--silent", "--max-time", "1", url).rc == 0 for _attempt in range(10)]
         return sum(answer.strip() == "yes" for answer in tries) + sum(outside)
 
     everybody = len(web.pods) * (len(web.pods) - 1) + 10
     assert answered() == everybody
     cluster.apply({**REFUSED, "metadata": {"name": "nobody", "namespace": web.namespace}})
     try:
-        wait_until(lambda: answered() == 0, seconds=60, what="nobody reaches a pod")
+        wait_until(lambda: answered() == 0, seconds=30, what="nobody reaches a pod")
     finally:
         cluster.kubectl("delete", "networkpolicy", "nobody", f"--namespace={web.namespace}")
     wait_until(lambda: answered() == everybody, seconds=30, what="all reach the pods again")

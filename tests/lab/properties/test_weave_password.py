@@ -17,7 +17,7 @@ from weave import report
 if t.TYPE_CHECKING:
     from support import Cluster
 
-pytestmark = pytest.mark.disruptive
+pytestmark = [pytest.mark.disruptive, pytest.mark.usefixtures("only_weave")]
 
 # Sends a text to an address, and says whether it left the interface as it is.
 WATCH = """
@@ -39,12 +39,6 @@ while time.monotonic() < end:
     seen += text in packet
 print("nothing left" if not left else "in the clear" if seen else "not to be read")
 """
-
-
-@pytest.fixture(autouse=True)
-def only_weave(pod_network: str) -> None:
-    if pod_network != "weave":
-        pytest.skip(f"the pod network is {pod_network}")
 
 
 def test_a_password_is_given_changed_and_taken_away(cluster: Cluster, inventory: str) -> None:
@@ -89,8 +83,8 @@ def _sent(cluster: Cluster) -> str:
     worker, other = cluster.workers[:2]
     servers = cluster.get("pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")["items"]
     address = next(pod["status"]["podIP"] for pod in servers if pod["spec"]["nodeName"] == other.name)
-    interface = worker.out("ip", "-oneline", "route", "get", other.address).partition(" dev ")[2].split()[0]
-    return worker.out("python3", "-c", WATCH, interface, address, "nobody-else-may-read-this" * 4).strip()
+    text = "nobody-else-may-read-this" * 4
+    return worker.out("python3", "-c", WATCH, worker.interface(other.address), address, text).strip()
 
 
 def _hidden(cluster: Cluster, password: str, output: str) -> None:
