@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host_files import SECRET_MARKS
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.host_files import SECRET_MARKS
 
 
 class ActionModule(ActionBase):

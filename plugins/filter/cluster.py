@@ -9,13 +9,11 @@ import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils import (
-    _catalogue,
-    _etcd_plan,
-    _plan,
-    _preflight,
-    _x509_filters,
-)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue as _catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import etcd as _etcd_plan
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import problems as _preflight
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import topology as _plan
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import expiry as _x509_filters
 
 
 def _reported(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:

@@ -198,9 +198,9 @@ tolerates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_client import Client, EtcdError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_membership import RefusedError, Wanted
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_reconcile import reconcile
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import RefusedError, Wanted
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import reconcile
 
 
 def _wanted(module: AnsibleModule) -> Wanted:

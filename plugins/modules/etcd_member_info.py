@@ -134,8 +134,8 @@ tolerates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_client import Client, EtcdError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd_reconcile import alarms, look
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import alarms, look
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host_facts import collect
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.facts import collect
 
 
 def main() -> None:

@@ -114,7 +114,7 @@ written:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host_files import FileError, HostFiles
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.host_files import FileError, HostFiles
 
 
 def main() -> None:

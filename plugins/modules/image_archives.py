@@ -51,7 +51,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.hardway.kubernetes.plugins.module_utils._image_archives import ArchiveError, ImageArchives
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import ImageArchives, ImageError
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def main() -> None:
             imported[given] = reason
             if not module.check_mode:
                 archives.load(address)
-    except (ArchiveError, OSError) as error:
+    except (ImageError, OSError) as error:
         module.fail_json(msg=str(error), imported=imported)
     lines = "".join(f"{reason}\n" for reason in imported.values())
     module.exit_json(changed=bool(imported), imported=imported, diff={"before": "", "after": lines} if imported else {})

@@ -428,14 +428,14 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _kubeconfig as kubeconfig
-from ansible_collections.hardway.kubernetes.plugins.module_utils._atomic import (
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import (
     Attributes,
-    FileProblem,
+    FileError,
     fix_attributes,
     write_file,
 )
-from ansible_collections.hardway.kubernetes.plugins.module_utils._x509_cert import CRYPTOGRAPHY_ERROR, iso_time
+from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig import kubeconfig as kubeconfig
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.cert import CRYPTOGRAPHY_ERROR, iso_time
 
 EXEC_SPEC: dict[str, t.Any] = {
     "command": {"type": "str", "required": True},
@@ -620,7 +620,7 @@ def main() -> None:
         if not module.check_mode:
             for finding, result in zip(findings, results):
                 _write(module, finding, result)
-    except (kubeconfig.KubeconfigError, FileProblem) as error:
+    except (kubeconfig.KubeconfigError, FileError) as error:
         module.fail_json(msg=str(error))
     outcome: dict[str, t.Any] = {
         "changed": any(finding.changed for finding in findings),

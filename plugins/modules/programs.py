@@ -107,7 +107,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.hardway.kubernetes.plugins.module_utils._programs import ProgramError, Programs
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import ProgramError, Programs
 
 
 def main() -> None:

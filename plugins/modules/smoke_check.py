@@ -91,7 +91,7 @@ msg:
 import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _smoke_check
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import smoke_check as _smoke_check
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ seconds_to_healthy:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._systemd_unit import (
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import (
     Health,
     Unit,
     UnitError,

@@ -366,10 +366,10 @@ import datetime as dt
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.hardway.kubernetes.plugins.module_utils._atomic import Attributes, FileProblem
-from ansible_collections.hardway.kubernetes.plugins.module_utils._x509_cert import CRYPTOGRAPHY_ERROR
-from ansible_collections.hardway.kubernetes.plugins.module_utils._x509_plan import Order, Settings, run
-from ansible_collections.hardway.kubernetes.plugins.module_utils._x509_spec import PkiError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, FileError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.cert import CRYPTOGRAPHY_ERROR
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.plan import Order, Settings, run
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.spec import PkiError
 
 AUTHORITY_SPEC: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -459,7 +459,7 @@ def main() -> None:
             now=_now(),
         )
         plan, changed = run(settings, _orders(params), write=write)
-    except (PkiError, FileProblem) as error:
+    except (PkiError, FileError) as error:
         module.fail_json(msg=str(error))
     for warning in plan.notes.warnings:
         module.warn(warning)

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record what a version of etcd answers, for the unit tests: tests/unit/plugins/module_utils/etcd_answers/.
+"""Record what a version of etcd answers, for the unit tests: tests/unit/plugins/module_utils/_etcd/answers/.
 
 usage: record.py DIRECTORY_OF_ETCD [...]
 
@@ -24,7 +24,7 @@ import urllib.request
 
 from harness import Cluster, Node
 
-_TARGET = pathlib.Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "etcd_answers"
+_TARGET = pathlib.Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "_etcd" / "answers"
 _LIST = ("/v3/cluster/member/list", {"linearizable": False})
 _STATUS = ("/v3/maintenance/status", {})
 

@@ -19,9 +19,10 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _atomic, _x509_plan
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _kubeconfig as kubeconfig
-from ansible_collections.hardway.kubernetes.plugins.module_utils._x509_spec import PkiError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
+from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig import kubeconfig as kubeconfig
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import plan as _x509_plan
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.spec import PkiError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
 
@@ -195,7 +196,7 @@ def decided(directory: pathlib.Path, *, strict: bool, write: bool) -> tuple[str,
     """The error, or what the result and the diff say and the files that are changed."""
     try:
         plan, _changed = _x509_plan.run(settings(directory, strict=strict), orders(), write=write)
-    except (PkiError, _atomic.FileProblem) as error:
+    except (PkiError, _atomic.FileError) as error:
         assert str(error)
         return str(error), []
     said = json.dumps([plan.results(), plan.diffs(), plan.notes.warnings])

@@ -865,7 +865,7 @@ def test_what_this_user_may_not_do_is_said(issue, made, pki, what):
 
 
 def test_a_second_run_at_the_same_time_waits(issue, made, pki, monkeypatch):
-    from ansible_collections.hardway.kubernetes.plugins.module_utils import _atomic
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
 
     descriptor = os.open(pki, os.O_RDONLY)
     try:
@@ -887,7 +887,7 @@ def test_a_second_run_at_the_same_time_waits(issue, made, pki, monkeypatch):
 
 
 def test_a_full_disk_changes_nothing(issue, made, pki, monkeypatch):
-    from ansible_collections.hardway.kubernetes.plugins.module_utils import _atomic
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
 
     real, count = os.fsync, []
 
@@ -909,7 +909,7 @@ KILLED = """
     import os, signal, sys, json
     sys.path[:0] = json.loads(sys.argv[1])
     from ansible.module_utils.testing import patch_module_args
-    from ansible_collections.hardway.kubernetes.plugins.module_utils import _atomic
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
     from ansible_collections.hardway.kubernetes.plugins.modules import x509_cfssl_compat as module
     left = int(sys.argv[3])
     def counted(real):

@@ -13,9 +13,10 @@ import subprocess
 import tempfile
 
 import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _atomic, _x509_plan
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _x509_cert as cert
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _x509_spec as spec
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import cert as cert
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import plan as _x509_plan
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import spec as spec
 from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

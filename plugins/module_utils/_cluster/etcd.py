@@ -1,0 +1,91 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what was read on the hosts to what the role etcd has to do with each: start, join, or stop and say why."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import host_urls
+
+__all__ = ("etcd_membership", "etcd_surplus")
+
+_REPLACE = "ansible-playbook hardway.kubernetes.etcd_replace_member -e etcd_lost={host}"
+
+
+def _belongs(plan: t.Mapping[str, t.Any], member: t.Mapping[str, t.Any]) -> bool:
+    """Whether a member of the cluster is one of the inventory. One that never started has no name."""
+    if member["name"]:
+        return member["name"] in plan["etcd"]
+    return bool(set(member["peer_urls"]) & set(host_urls(plan, "etcd", 2380)))
+
+
+def etcd_surplus(plan: t.Mapping[str, t.Any], members: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the members of a running cluster that the inventory does not have.
+
+    :param members: as the module ``etcd_member_info`` returns them.
+    """
+    return [dict(member) for member in members if not _belongs(plan, member)]
+
+
+def etcd_membership(
+    plan: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any] | None]
+) -> dict[str, t.Any]:
+    """Return what has to be done with the members of a cluster.
+
+    A host is part of a new cluster only when no host has any data and every one of them was looked at in this run.
+    Everything else asks the cluster that runs.
+
+    :param plan: result of :func:`topology`.
+    :param facts: facts of ``host_facts`` by etcd host; none for a host that is not part of the run.
+    :returns: ``new`` (all start together), ``joining`` (hosts that join an existing cluster), ``surplus`` (whether
+        there are members that the inventory does not have) and ``problems``.
+    """
+    known = {host: found["etcd"] for host, found in facts.items() if found and host in plan["etcd"]}
+    data = {host: etcd["data"] for host, etcd in known.items() if etcd["data"]}
+    empty = [host for host in plan["etcd"] if host in known and host not in data]
+    unseen = [host for host in plan["etcd"] if host not in known]
+    members = next((etcd["members"] for etcd in known.values() if etcd["members"]), [])
+    if not known:
+        return {"new": False, "joining": [], "surplus": False, "problems": ["no etcd host was read in this run"]}
+    learners = [member["name"] for member in members if member["learner"]]
+    return {
+        "new": not data and not unseen,
+        "joining": ([] if not data and not unseen else empty) + [host for host in data if host in learners],
+        "surplus": bool(etcd_surplus(plan, members)),
+        "problems": _foreign(known, data, members) + _lost(empty, members),
+    }
+
+
+def _foreign(
+    known: t.Mapping[str, t.Mapping[str, t.Any]],
+    data: t.Mapping[str, t.Mapping[str, str]],
+    members: t.Sequence[t.Mapping[str, t.Any]],
+) -> list[str]:
+    clusters: dict[str, list[str]] = {}
+    for host, found in data.items():
+        clusters.setdefault(found["cluster_id"], []).append(host)
+    if len(clusters) > 1:
+        found = "; ".join(f"{', '.join(hosts)}: cluster {cluster}" for cluster, hosts in clusters.items())
+        return [
+            f"the data directories belong to different clusters ({found}). None was touched. Find out "
+            "which one is yours, move the other host's directory away while etcd is stopped there, and run this again"
+        ]
+    current = {member["id"] for member in members}
+    return [
+        f"{host}: its data directory belongs to member {found['member_id']}, which is not in the cluster any more. "
+        f"It was left as it is. To take the host back in without that data: {_REPLACE.format(host=host)}"
+        for host, found in data.items()
+        if current and not known[host]["members"] and found["member_id"] not in current
+    ]
+
+
+def _lost(empty: t.Sequence[str], members: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    names = {member["name"]: member["id"] for member in members}
+    return [
+        f"{host}: is member {names[host]} of the cluster and has no data any more, so it must not take part under that "
+        f"ID again. To replace it: {_REPLACE.format(host=host)}"
+        for host in empty
+        if host in names
+    ]

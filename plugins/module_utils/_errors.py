@@ -1,0 +1,70 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tree of errors: what the collection's own code raises for its users.
+
+Each message names the host, file or field, what was found, what is allowed, and the next step. A module turns any of
+them into one ``fail_json``.
+"""
+
+from __future__ import annotations
+
+__all__ = (
+    "CatalogueError",
+    "CheckError",
+    "FileError",
+    "HardwayError",
+    "ImageError",
+    "KubeconfigError",
+    "PkiError",
+    "ProgramError",
+    "RefusedError",
+    "UnitError",
+)
+
+
+class HardwayError(Exception):
+    """Base of every error that is meant to be read by a user."""
+
+
+class CatalogueError(HardwayError, ValueError):
+    """The release catalogue has no such release, program, image or architecture."""
+
+
+class CheckError(HardwayError):
+    """The expected answer did not come."""
+
+
+class FileError(HardwayError):
+    """A path cannot be read, written or brought into the wanted state."""
+
+
+class ImageError(HardwayError):
+    """An image archive could not be read, verified or imported."""
+
+
+class KubeconfigError(HardwayError):
+    """A kubeconfig cannot be written as asked for."""
+
+
+class PkiError(HardwayError):
+    """A key or certificate cannot be made or kept as asked for."""
+
+
+class ProgramError(HardwayError):
+    """A program could not be downloaded, verified or installed."""
+
+
+class RefusedError(HardwayError):
+    """A change would harm the etcd cluster, or is not possible.
+
+    :ivar actions: what had been done before; it stands.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.actions: list[str] = []
+
+
+class UnitError(HardwayError):
+    """A systemd unit cannot be brought into the wanted state."""

@@ -1,0 +1,172 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what the roles need to know about a host. Nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+import re
+import shutil
+import socket
+import time
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
+
+__all__ = ("cni_configurations", "collect", "flag_values")
+
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_CAP_SYS_RESOURCE = 24
+_ETCD_FILES = {"ca_cert": "ca", "client_cert": "kubernetes", "client_key": "kubernetes-key"}
+# What an existing cluster was made with, read from the units that the roles write.
+_CLUSTER_FLAGS = {
+    "/etc/systemd/system/kube-controller-manager.service": {
+        "cluster-cidr": "cluster_pod_cidr",
+        "service-cluster-ip-range": "cluster_service_cidr",
+        "cluster-name": "cluster_name",
+    },
+}
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def flag_values(unit: str, flags: t.Mapping[str, str]) -> dict[str, str]:
+    """Return the values of command line flags in the text of a unit file, by the mapped name."""
+    found = {}
+    for flag, name in flags.items():
+        match = re.search(rf"--{re.escape(flag)}=(\S+)", unit)
+        if match:
+            found[name] = match.group(1)
+    return found
+
+
+def _os_release() -> dict[str, str]:
+    pairs = (line.split("=", 1) for line in _text("/etc/os-release").splitlines() if "=" in line)
+    return {key: value.strip("\"'") for key, value in pairs}
+
+
+def _memory_mib() -> int:
+    match = re.search(r"^MemTotal:\s+(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
+    return int(match.group(1)) // 1024 if match else 0
+
+
+def _free_mib(path: str) -> int:
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return shutil.disk_usage(path).free // (1024 * 1024)
+
+
+def _has_module(name: str) -> bool:
+    """Return whether the kernel has a module: loaded, built in, or there to be loaded."""
+    directory = f"/lib/modules/{platform.release()}"
+    listed = (_text(f"{directory}/{listing}") for listing in ("modules.dep", "modules.builtin"))
+    return os.path.isdir(f"/sys/module/{name}") or any(f"/{name}.ko" in text for text in listed)
+
+
+def _effective_capability(bit: int) -> bool:
+    match = re.search(r"^CapBnd:\s*([0-9a-f]+)", _text("/proc/1/status"), re.MULTILINE)
+    return bool(match and int(match.group(1), 16) >> bit & 1)
+
+
+def _addresses(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
+    out = run(["ip", "-oneline", "address", "show"])[1]
+    return re.findall(r"\sinet6?\s+([0-9a-fA-F.:]+)/", out)
+
+
+def _packages(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
+    out = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])[1]
+    return [line.split()[0] for line in out.splitlines() if line.endswith(" installed")]
+
+
+def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
+    """Return the names of the files that a container runtime would take a network from."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    return sorted(name for name in names if name.endswith((".conf", ".conflist", ".json")))
+
+
+def _etcd(*, runs: bool) -> dict[str, t.Any]:
+    """Return whose data this host has, and who the members are: as its own etcd says, else as it was started with."""
+    unit = flag_values(_text("/etc/systemd/system/etcd.service"), {"data-dir": "data"})
+    directory = unit.get("data", "/var/lib/etcd")
+    started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", _text("/etc/etcd/bootstrap.env"), re.MULTILINE)
+    members: list[dict[str, t.Any]] = []
+    if runs:
+        files = {f"{option}": f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
+        try:
+            client = Client(endpoints=["https://127.0.0.1:2379"], timeout=2.0, **files)
+            members = client.first("/v3/cluster/member/list")[1].get("members", [])
+        except EtcdError:
+            # It has no say: a learner, or not ready.
+            members = []
+    return {
+        "data": identity(directory),
+        "free_mib": {directory: _free_mib(directory)},
+        "members": [
+            {
+                "id": f"{int(member['ID']):x}",
+                "name": member.get("name", ""),
+                "peer_urls": member.get("peerURLs", []),
+                "learner": member.get("isLearner", False),
+            }
+            for member in members
+        ],
+        "started_with": [entry.split("=", 1)[0] for entry in started.group(1).split(",")] if started else [],
+    }
+
+
+def collect(
+    *,
+    units: list[str],
+    run: t.Callable[[list[str]], tuple[int, str, str]],
+) -> dict[str, t.Any]:
+    """Return the facts of this host.
+
+    :param units: systemd units whose state is wanted.
+    :param run: runs a command and returns (return code, stdout, stderr).
+    """
+    release = _os_release()
+    machine = platform.machine()
+    resolv = _text("/etc/resolv.conf")
+    states = run(["systemctl", "is-active", *units])[1].split() if units else []
+    etcd = _etcd(runs=dict(zip(units, states)).get("etcd.service") == "active")
+    cluster: dict[str, str] = {}
+    for path, flags in _CLUSTER_FLAGS.items():
+        cluster.update(flag_values(_text(path), flags))
+    return {
+        "read_at": time.time(),
+        "hostname": socket.gethostname(),
+        "architecture": _ARCHITECTURES.get(machine, machine),
+        "distribution": release.get("ID", ""),
+        "distribution_version": release.get("VERSION_ID", ""),
+        "service_manager": _text("/proc/1/comm").strip(),
+        "memory_mib": _memory_mib(),
+        "free_mib": {path: _free_mib(path) for path in ("/usr/local", "/var/lib")},
+        "addresses": _addresses(run),
+        "container": os.path.exists("/run/systemd/container"),
+        "cgroup_version": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+        "may_lower_oom_score": _effective_capability(_CAP_SYS_RESOURCE),
+        "active_swaps": [line.split()[0] for line in _text("/proc/swaps").splitlines()[1:]],
+        "fstab_swap": bool(re.search(r"^[^#\s]\S*\s+\S+\s+swap\s", _text("/etc/fstab"), re.MULTILINE)),
+        "nameservers": re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE),
+        "systemd_resolved": os.path.exists("/run/systemd/resolve/resolv.conf"),
+        "packages": _packages(run),
+        "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
+        "units": dict(zip(units, states)),
+        "etcd": etcd,
+        "cluster": cluster,
+        "cni_configurations": cni_configurations(),
+        "openvswitch": _has_module("openvswitch"),
+    }

@@ -1,0 +1,230 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Desired state of a systemd unit: enabled, running on its current files, and healthy."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import ssl
+import time
+import typing as t
+import urllib.error
+import urllib.request
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
+
+__all__ = ("Health", "Unit", "wait_for_peers")
+
+# /proc counts process starts in ticks of 10 ms, rounded down.
+_TICK_TOLERANCE = 0.02
+_POLL_SECONDS = 0.2
+
+
+# Lines of a Go program's stack: they hide the line before them that says what went wrong.
+_GO_STACK = re.compile(r"goroutine \d+ |\t|created by |[^\s:{]+\(.*\)$")
+# How much of the log is shown: enough for two attempts of systemd to start etcd, and characters of a line.
+_LINES = 40
+_LINE = 400
+
+
+class Health:
+    """A health endpoint, asked over HTTP or HTTPS.
+
+    :param url: address that answers 200 when the program is healthy.
+    :param ca_cert: CA file that the server certificate is verified with; without one an HTTPS
+        answer is accepted from loopback only, where components serve self-signed certificates.
+    :raises UnitError: an unverified HTTPS address that is not loopback.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        ca_cert: str | None = None,
+        client_cert: str | None = None,
+        client_key: str | None = None,
+    ) -> None:
+        self.url = url
+        self._ca_cert = ca_cert
+        self._client_cert = client_cert
+        self._client_key = client_key
+        host = url.split("://", 1)[-1]
+        loopback = host.startswith(("127.", "localhost", "[::1]"))
+        if url.startswith("https:") and not ca_cert and not loopback:
+            raise UnitError(f"{url}: only an address on loopback may be asked without ca_cert")
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self.url.startswith("https:"):
+            context = ssl.create_default_context(cafile=self._ca_cert)
+            if not self._ca_cert:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if self._client_cert:
+                context.load_cert_chain(self._client_cert, self._client_key)
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        return urllib.request.build_opener(*handlers)
+
+    def problem(self) -> str | None:
+        """Return why the endpoint is not healthy, or None when it is."""
+        try:
+            with self._opener().open(self.url, timeout=5) as answer:
+                return None if answer.status == 200 else f"{self.url} answers {answer.status}"
+        except urllib.error.HTTPError as error:
+            body = error.read(400).decode("utf-8", "replace").strip()
+            return f"{self.url} answers {error.code}: {body}"
+        except (urllib.error.URLError, OSError) as error:
+            return f"{self.url}: {getattr(error, 'reason', error)}"
+
+
+def wait_for_peers(name: str, peers: t.Iterable[Health], *, timeout: float) -> None:
+    """Wait until every other member of a cluster is healthy, so that this one may go.
+
+    :param timeout: seconds for all of them.
+    :raises UnitError: one is not healthy in time; nothing was restarted.
+    """
+    begun = time.monotonic()
+    for peer in peers:
+        problem = peer.problem()
+        while problem is not None:
+            if time.monotonic() - begun > timeout:
+                raise UnitError(
+                    f"{name} was not restarted: another member of its cluster is not healthy after {timeout:.0f} s "
+                    f"({problem}), and without both there may be no quorum. Bring that one back, then run this again"
+                )
+            time.sleep(_POLL_SECONDS)
+            problem = peer.problem()
+
+
+def _process_start(pid: int) -> float | None:
+    """Return when a process started, in seconds since the epoch."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            ticks = int(stream.read().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.time() - (since_boot - ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(path, encoding="ascii") as stream:
+                found += [int(child) for child in stream.read().split()]
+        except OSError:
+            continue
+    return found
+
+
+class Unit:
+    """One systemd unit.
+
+    :param run: runs a command and returns (return code, stdout, stderr).
+    """
+
+    _PROPERTIES = (
+        "LoadState",
+        "ActiveState",
+        "SubState",
+        "UnitFileState",
+        "NeedDaemonReload",
+        "MainPID",
+        "ExecMainStartTimestampMonotonic",
+    )
+
+    def __init__(self, name: str, *, run: t.Callable[[list[str]], tuple[int, str, str]]) -> None:
+        self.name = name
+        self._run = run
+        self.properties: dict[str, str] = {}
+
+    def refresh(self) -> None:
+        """Read the unit's properties from systemd."""
+        code, out, err = self._run(["systemctl", "show", self.name, "--property=" + ",".join(self._PROPERTIES)])
+        if code != 0:
+            raise UnitError(f"systemctl show {self.name} failed: {err.strip() or out.strip()}")
+        self.properties = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+    @property
+    def known(self) -> bool:
+        """Whether systemd has a unit file for it."""
+        return self.properties["LoadState"] not in ("not-found", "masked")
+
+    @property
+    def active(self) -> bool:
+        """Whether it is running, or about to be."""
+        return self.properties["ActiveState"] in ("active", "activating", "reloading")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it starts at boot."""
+        return self.properties["UnitFileState"] in ("enabled", "static", "alias", "generated")
+
+    def systemctl(self, *arguments: str) -> None:
+        """Run systemctl.
+
+        :raises UnitError: it failed.
+        """
+        code, out, err = self._run(["systemctl", *arguments])
+        if code != 0:
+            raise UnitError(f"systemctl {' '.join(arguments)} failed: {err.strip() or out.strip()}\n{self.journal()}")
+
+    def journal(self) -> str:
+        """Return the last lines that the unit logged, without the stack of a program that panicked."""
+        out = self._run(["journalctl", "--unit", self.name, "--lines", "200", "--no-pager", "--output", "cat"])[1]
+        lines = [line[:_LINE] for line in out.splitlines() if line.strip() and not _GO_STACK.match(line)]
+        return "\n".join([f"Last lines of journalctl -u {self.name}:", *lines[-_LINES:]])
+
+    def newer_file(self, paths: t.Iterable[str], *, reloads: bool) -> str | None:
+        """Return a file that was changed after the running process read its files.
+
+        :param reloads: the unit re-reads its files on reload, which starts new child processes.
+        """
+        started = self._started(reloads=reloads)
+        if started is None:
+            return None
+        for path in paths:
+            try:
+                if os.stat(path).st_mtime > started:
+                    return path
+            except OSError:
+                continue
+        return None
+
+    def _started(self, *, reloads: bool) -> float | None:
+        if reloads:
+            starts = [_process_start(pid) for pid in _children(int(self.properties.get("MainPID") or 0))]
+            known = [start for start in starts if start is not None]
+            if known:
+                return max(known) + _TICK_TOLERANCE
+        monotonic = int(self.properties.get("ExecMainStartTimestampMonotonic") or 0)
+        if not monotonic:
+            return None
+        return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - monotonic / 1e6)
+
+    def wait(self, health: Health | None, *, timeout: float) -> float:
+        """Wait until the unit is active and its health endpoint answers.
+
+        :param timeout: seconds.
+        :returns: seconds that it took.
+        :raises UnitError: it failed, or was not healthy in time.
+        """
+        begun = time.monotonic()
+        while True:
+            self.refresh()
+            state = self.properties["ActiveState"]
+            problem: str | None = f"its state is {state} ({self.properties['SubState']})"
+            if state == "active":
+                problem = health.problem() if health else None
+            if problem is None:
+                return time.monotonic() - begun
+            if state == "failed" or time.monotonic() - begun > timeout:
+                raise UnitError(
+                    f"{self.name} is not healthy after {time.monotonic() - begun:.0f} s of at most {timeout:.0f} s: "
+                    f"{problem}\n{self.journal()}"
+                )
+            time.sleep(_POLL_SECONDS)

@@ -1,0 +1,204 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts of a host, read from files that look like a host's."""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+import time
+
+import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import facts as _host_facts
+
+CONTROLLER_MANAGER = r"""[Service]
+ExecStart=/usr/local/bin/kube-controller-manager \
+  --cluster-cidr=10.200.0.0/16 \
+  --cluster-name=kubernetes-the-hard-way \
+  --service-cluster-ip-range=10.32.0.0/24 \
+  --v=2
+"""
+BOOTSTRAP = """# Comment
+ETCD_INITIAL_CLUSTER=ctl01=https://10.0.0.11:2380,ctl02=https://10.0.0.12:2380
+ETCD_INITIAL_CLUSTER_STATE=new
+"""
+ADDRESSES = """\
+1: lo    inet 127.0.0.1/8 scope host lo
+1: lo    inet6 ::1/128 scope host
+2: eth0    inet 10.0.0.11/24 brd 10.0.0.255 scope global eth0
+2: eth0    inet6 fd00::11/64 scope global
+2: eth0    inet6 fe80::1/64 scope link
+"""
+PACKAGES = """\
+nginx installed
+socat installed
+removed-one config-files
+half-one half-installed
+"""
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """A host: its files by path, and what its commands print."""
+    files = {
+        "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\nVERSION_ID="12"\n',
+        "/proc/meminfo": "MemTotal:        4030876 kB\nMemFree: 1 kB\n",
+        "/proc/1/comm": "systemd\n",
+        "/proc/1/status": "Name:\tsystemd\nCapBnd:\t000001ffffffffff\n",
+        "/proc/swaps": "Filename\tType\tSize\tUsed\tPriority\n",
+        "/etc/fstab": "UUID=1 / ext4 defaults 0 1\n",
+        "/etc/resolv.conf": "search example.com\nnameserver 10.0.0.2\nnameserver fd00::2\n",
+    }
+    output = {"ip": ADDRESSES, "dpkg-query": PACKAGES, "systemctl": "active\ninactive\n"}
+    commands = []
+    monkeypatch.setattr(_host_facts, "_text", lambda path: files.get(path, ""))
+
+    def run(command):
+        commands.append(command)
+        return 3, output[command[0]], ""
+
+    class Host:
+        def __init__(self):
+            self.files, self.output, self.commands = files, output, commands
+
+        def facts(self, *, units=("etcd.service", "kubelet.service")):
+            return _host_facts.collect(units=list(units), run=run)
+
+    return Host()
+
+
+def test_a_host_without_a_cluster(host):
+    facts = host.facts()
+    assert facts["distribution"] == "debian"
+    assert facts["distribution_version"] == "12"
+    assert facts["service_manager"] == "systemd"
+    assert facts["memory_mib"] == 3936
+    assert facts["addresses"] == ["127.0.0.1", "::1", "10.0.0.11", "fd00::11", "fe80::1"]
+    assert facts["packages"] == ["nginx", "socat"], "half-installed and removed ones are not there"
+    assert facts["nameservers"] == ["10.0.0.2", "fd00::2"]
+    assert facts["users"][pwd.getpwuid(0).pw_name] == 0
+    assert facts["active_swaps"] == []
+    assert facts["fstab_swap"] is False
+    assert facts["may_lower_oom_score"] is True
+    assert facts["cluster"] == {}
+    assert facts["etcd"]["free_mib"]["/var/lib/etcd"] > 0
+    assert facts["etcd"] | {"free_mib": {}} == {"data": None, "free_mib": {}, "members": [], "started_with": []}
+    assert set(facts["free_mib"]) == {"/usr/local", "/var/lib"}
+    assert all(free > 0 for free in facts["free_mib"].values())
+
+
+def test_network_configurations(tmp_path):
+    assert _host_facts.cni_configurations(str(tmp_path / "none")) == []
+    for name in ("10-bridge.conflist", "05-other.conf", "10-bridge.conflist.old", "README"):
+        (tmp_path / name).touch()
+    assert _host_facts.cni_configurations(str(tmp_path)) == ["05-other.conf", "10-bridge.conflist"]
+
+
+def test_an_existing_cluster(host):
+    host.files["/etc/systemd/system/kube-controller-manager.service"] = CONTROLLER_MANAGER
+    host.files["/etc/etcd/bootstrap.env"] = BOOTSTRAP
+    facts = host.facts()
+    assert facts["cluster"] == {
+        "cluster_pod_cidr": "10.200.0.0/16",
+        "cluster_service_cidr": "10.32.0.0/24",
+        "cluster_name": "kubernetes-the-hard-way",
+    }
+    assert facts["etcd"]["started_with"] == ["ctl01", "ctl02"]
+
+
+def test_units_in_the_order_asked_for(host):
+    assert host.facts()["units"] == {"etcd.service": "active", "kubelet.service": "inactive"}
+    assert ["systemctl", "is-active", "etcd.service", "kubelet.service"] in host.commands
+
+
+def test_no_units_ask_nothing(host):
+    assert host.facts(units=[])["units"] == {}
+    assert not any(command[0] == "systemctl" for command in host.commands)
+
+
+def test_the_clock(host):
+    asked = time.time()
+    assert asked <= host.facts()["read_at"] <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
+)
+def test_architecture(host, monkeypatch, machine, architecture):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert host.facts()["architecture"] == architecture
+
+
+def test_swap(host):
+    host.files["/proc/swaps"] += "/dev/sda2 partition 1000 0 -2\n/swap file 1000 0 -3\n"
+    host.files["/etc/fstab"] += "/dev/sda2\tnone\tswap\tsw\t0\t0\n"
+    facts = host.facts()
+    assert facts["active_swaps"] == ["/dev/sda2", "/swap"]
+    assert facts["fstab_swap"] is True
+
+
+@pytest.mark.parametrize("line", ["#/dev/sda2 none swap sw 0 0", "/dev/sda3 /swap ext4 defaults 0 2"])
+def test_no_swap_in_fstab(host, line):
+    host.files["/etc/fstab"] = f"{line}\n"
+    assert host.facts()["fstab_swap"] is False
+
+
+def test_a_container_that_may_not_lower_its_oom_score(host):
+    host.files["/proc/1/status"] = "CapBnd:\t00000000a80425fb\n"
+    assert host.facts()["may_lower_oom_score"] is False
+
+
+def test_a_host_that_says_nothing(host):
+    """Nothing here makes a traceback: preflight has to be able to say what is wrong."""
+    host.files.clear()
+    host.output.update(ip="", **{"dpkg-query": ""}, systemctl="")
+    facts = host.facts()
+    assert facts["distribution"] == ""
+    assert facts["memory_mib"] == 0
+    assert facts["addresses"] == []
+    assert facts["packages"] == []
+    assert facts["units"] == {}
+    assert facts["service_manager"] == ""
+
+
+def test_free_space_of_a_directory_that_is_yet_to_be_made(tmp_path):
+    usage = os.statvfs(tmp_path)
+    expected = usage.f_bavail * usage.f_frsize // 1024**2
+    assert _host_facts._free_mib(str(tmp_path / "a" / "b")) == pytest.approx(expected, abs=200)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("--cluster-cidr=10.0.0.0/16 \\\n --v=2", {"x": "10.0.0.0/16"}),
+        ("--cluster-cidr=10.0.0.0/16", {"x": "10.0.0.0/16"}),
+        ("--service-cluster-cidr=10.0.0.0/16", {}),
+        ("--cluster-cidr-size=1", {}),
+        ("", {}),
+    ],
+)
+def test_flag_values(unit, expected):
+    assert _host_facts.flag_values(unit, {"cluster-cidr": "x"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("listing", "text"),
+    [
+        ("modules.dep", "kernel/net/openvswitch/openvswitch.ko.xz: kernel/net/nsh/nsh.ko.xz\n"),
+        ("modules.builtin", "kernel/net/openvswitch/openvswitch.ko\n"),
+    ],
+)
+def test_kernel_with_openvswitch(host, monkeypatch, listing, text):
+    monkeypatch.setattr(_host_facts.os.path, "isdir", lambda path: False)
+    assert host.facts()["openvswitch"] is False
+    host.files[f"/lib/modules/{platform.release()}/{listing}"] = "kernel/net/openvswitch/vport-vxlan.ko:\n"
+    assert host.facts()["openvswitch"] is False
+    host.files[f"/lib/modules/{platform.release()}/{listing}"] = text
+    assert host.facts()["openvswitch"] is True
+
+
+def test_kernel_that_has_loaded_openvswitch(host, monkeypatch):
+    monkeypatch.setattr(_host_facts.os.path, "isdir", lambda path: path == "/sys/module/openvswitch")
+    assert host.facts()["openvswitch"] is True

@@ -1,0 +1,322 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd units: when a restart is due, and when a unit counts as healthy."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import units as _systemd_unit
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health, Unit, UnitError
+
+JOURNAL = "listen tcp 127.0.0.1:2379: bind: address already in use"
+
+
+class Systemd:
+    """What systemctl and journalctl answer; a list of states is gone through, one per question."""
+
+    def __init__(self, **properties: str) -> None:
+        self.properties = {
+            "LoadState": "loaded",
+            "ActiveState": "active",
+            "SubState": "running",
+            "UnitFileState": "enabled",
+            "NeedDaemonReload": "no",
+            "MainPID": "0",
+            "ExecMainStartTimestampMonotonic": "0",
+            **properties,
+        }
+        self.states: list[str] = []
+        self.failing: tuple[str, ...] = ()
+        self.commands: list[list[str]] = []
+
+    def __call__(self, command: list[str]) -> tuple[int, str, str]:
+        self.commands.append(command)
+        if command[0] == "journalctl":
+            return 0, f"{JOURNAL}\n", ""
+        if command[1] in self.failing:
+            return 1, "", f"Failed to {command[1]}: no such thing\n"
+        if command[1] == "show":
+            if self.states:
+                self.properties["ActiveState"] = self.states.pop(0)
+            return 0, "".join(f"{name}={value}\n" for name, value in self.properties.items()), ""
+        return 0, "", ""
+
+
+def unit(**properties: str) -> Unit:
+    result = Unit("etcd.service", run=Systemd(**properties))
+    result.refresh()
+    return result
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(_systemd_unit, "_POLL_SECONDS", 0.001)
+
+
+# --- what systemd says ----------------------------------------------------------------------------
+
+
+def test_all_properties_are_asked_for_at_once():
+    systemd = Systemd()
+    Unit("etcd.service", run=systemd).refresh()
+    (command,) = systemd.commands
+    assert command[:3] == ["systemctl", "show", "etcd.service"]
+    assert set(command[3].removeprefix("--property=").split(",")) == set(systemd.properties)
+
+
+def test_a_value_may_hold_an_equals_sign():
+    systemd = Systemd(SubState="a=b")
+    tested = Unit("etcd.service", run=systemd)
+    tested.refresh()
+    assert tested.properties["SubState"] == "a=b"
+
+
+def test_systemctl_show_fails():
+    systemd = Systemd()
+    systemd.failing = ("show",)
+    with pytest.raises(UnitError, match=r"systemctl show etcd\.service failed: Failed to show: no such thing"):
+        Unit("etcd.service", run=systemd).refresh()
+
+
+# As the journal has it; a stack is longer than what is shown of a log.
+PANIC = """\
+{"level":"panic","msg":"failed to create WAL","error":"no space left on device"}
+panic: failed to create WAL
+
+goroutine 1 [running]:
+go.uber.org/zap.(*Logger).Panic(0x1942cf140700?, {0x116053c?, 0x18?}, {0x1942cf3164c0, 0x1, 0x1})
+\tgo.uber.org/zap@v1.27.0/logger.go:285 +0x51
+created by go.etcd.io/etcd/server/v3/embed.serve in goroutine 1
+main.main()
+\tgo.etcd.io/etcd/server/v3@v3.7.3/main.go:31 +0x28
+etcd.service: Main process exited, code=exited, status=2/INVALIDARGUMENT
+E1125 00:16:27.322278 1 server.go:310] unable to load client CA provider: open /var/lib/ca.pem (no such file)
+"""
+
+
+def test_the_journal_is_shown_without_stacks():
+    shown = Unit("etcd.service", run=lambda command: (0, PANIC, "")).journal()
+    assert shown.splitlines() == [
+        "Last lines of journalctl -u etcd.service:",
+        '{"level":"panic","msg":"failed to create WAL","error":"no space left on device"}',
+        "panic: failed to create WAL",
+        "etcd.service: Main process exited, code=exited, status=2/INVALIDARGUMENT",
+        "E1125 00:16:27.322278 1 server.go:310] unable to load client CA provider: open /var/lib/ca.pem (no such file)",
+    ]
+
+
+def test_systemctl_fails_with_the_journal():
+    tested = unit()
+    tested._run.failing = ("start",)
+    with pytest.raises(UnitError) as caught:
+        tested.systemctl("start", "etcd.service")
+    assert str(caught.value) == (
+        "systemctl start etcd.service failed: Failed to start: no such thing\n"
+        f"Last lines of journalctl -u etcd.service:\n{JOURNAL}"
+    )
+
+
+@pytest.mark.parametrize(("state", "known"), [("loaded", True), ("not-found", False), ("masked", False)])
+def test_known(state, known):
+    assert unit(LoadState=state).known is known
+
+
+@pytest.mark.parametrize(
+    ("state", "active"),
+    [("active", True), ("activating", True), ("reloading", True), ("inactive", False), ("failed", False)],
+)
+def test_active(state, active):
+    assert unit(ActiveState=state).active is active
+
+
+@pytest.mark.parametrize(
+    ("state", "enabled"), [("enabled", True), ("static", True), ("disabled", False), ("masked", False), ("", False)]
+)
+def test_enabled(state, enabled):
+    assert unit(UnitFileState=state).enabled is enabled
+
+
+# --- files newer than the process -----------------------------------------------------------------
+
+
+def started(seconds_ago: float) -> dict[str, str]:
+    microseconds = (time.clock_gettime(time.CLOCK_MONOTONIC) - seconds_ago) * 1e6
+    return {"ExecMainStartTimestampMonotonic": str(int(microseconds))}
+
+
+def aged(path, seconds: float) -> str:
+    path.write_text("x")
+    stamp = time.time() - seconds
+    os.utime(path, (stamp, stamp))
+    return str(path)
+
+
+needs_uptime = pytest.mark.skipif(
+    time.clock_gettime(time.CLOCK_MONOTONIC) < 120, reason="the machine has only just started"
+)
+
+
+@needs_uptime
+def test_a_newer_file_is_named(tmp_path):
+    old, new = aged(tmp_path / "old", 100), aged(tmp_path / "new", 10)
+    assert unit(**started(50)).newer_file([old, new], reloads=False) == new
+    assert unit(**started(50)).newer_file([old], reloads=False) is None
+    assert unit(**started(5)).newer_file([old, new], reloads=False) is None
+
+
+@needs_uptime
+def test_a_missing_file_is_not_newer(tmp_path):
+    assert unit(**started(50)).newer_file([str(tmp_path / "missing")], reloads=False) is None
+
+
+def test_a_unit_that_never_ran_has_nothing_to_restart(tmp_path):
+    assert unit().newer_file([aged(tmp_path / "new", 0)], reloads=False) is None
+
+
+@pytest.fixture
+def child():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.communicate(b"\n")
+
+
+has_children = pytest.mark.skipif(
+    not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"), reason="the kernel lists no children"
+)
+
+
+@has_children
+@needs_uptime
+def test_a_reload_is_seen_by_its_new_workers(tmp_path, child):
+    """nginx keeps its master; the workers are what read the configuration last."""
+    before_reload = aged(tmp_path / "before", 10)
+    reloaded = unit(MainPID=str(os.getpid()), **started(60))
+    assert reloaded.newer_file([before_reload], reloads=False) == before_reload
+    assert reloaded.newer_file([before_reload], reloads=True) is None
+    after_reload = aged(tmp_path / "after", -5)
+    assert reloaded.newer_file([before_reload, after_reload], reloads=True) == after_reload
+
+
+@needs_uptime
+def test_without_workers_the_process_itself_counts(tmp_path):
+    new = aged(tmp_path / "new", 10)
+    assert unit(MainPID="0", **started(60)).newer_file([new], reloads=True) == new
+
+
+def test_process_start():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert _systemd_unit._process_start(process.pid) == pytest.approx(time.time(), abs=2)
+    finally:
+        process.communicate(b"\n")
+    assert _systemd_unit._process_start(process.pid) is None
+
+
+# --- waiting --------------------------------------------------------------------------------------
+
+
+class Endpoint:
+    """A health endpoint: answers, one per question."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    def problem(self) -> str | None:
+        self.asked += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def test_waits_for_the_unit_and_then_for_its_endpoint():
+    tested = unit()
+    tested._run.states = ["activating", "activating", "active", "active"]
+    health = Endpoint("connection refused", None)
+    assert tested.wait(health, timeout=5) < 5
+    assert health.asked == 2
+
+
+def test_without_an_endpoint_active_is_enough():
+    tested = unit()
+    tested._run.states = ["activating", "active"]
+    assert tested.wait(None, timeout=5) < 5
+
+
+def test_a_failed_unit_is_not_waited_for():
+    tested = unit(SubState="failed")
+    tested._run.states = ["failed"]
+    with pytest.raises(UnitError) as caught:
+        tested.wait(Endpoint(None), timeout=60)
+    message = str(caught.value)
+    assert message.startswith("etcd.service is not healthy after 0 s of at most 60 s: its state is failed (failed)\n")
+    assert message.endswith(JOURNAL)
+
+
+def test_an_endpoint_that_stays_ill():
+    with pytest.raises(UnitError) as caught:
+        unit().wait(Endpoint("https://127.0.0.1:2379/health answers 503: no leader"), timeout=0.05)
+    assert "of at most 0 s: https://127.0.0.1:2379/health answers 503: no leader\n" in str(caught.value)
+
+
+def test_a_unit_that_never_becomes_active():
+    with pytest.raises(UnitError, match=r"its state is activating \(start\)"):
+        unit(ActiveState="activating", SubState="start").wait(None, timeout=0.05)
+
+
+# --- health endpoints -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = {"/healthz": (200, b"ok"), "/ill": (500, b"[-]etcd failed\n")}.get(self.path, (204, b""))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_a_healthy_endpoint(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # a proxy of the host is not asked
+    assert Health(url=f"{server}/healthz").problem() is None
+
+
+def test_an_ill_endpoint_says_what_it_answers(server):
+    assert Health(url=f"{server}/ill").problem() == f"{server}/ill answers 500: [-]etcd failed"
+    assert Health(url=f"{server}/other").problem() == f"{server}/other answers 204"
+
+
+def test_nobody_listens():
+    problem = Health(url="http://127.0.0.1:1/healthz").problem()
+    assert problem.startswith("http://127.0.0.1:1/healthz: ")
+    assert "refused" in problem
+
+
+@pytest.mark.parametrize(
+    "url", ["https://127.0.0.1:6443/readyz", "https://localhost:6443/readyz", "https://[::1]:6443/readyz"]
+)
+def test_an_unverified_certificate_is_accepted_from_loopback(url):
+    Health(url=url)
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.1:6443/readyz", "https://ctl01/readyz", "https://128.127.0.1/"])
+def test_an_unverified_certificate_is_accepted_from_nobody_else(url):
+    with pytest.raises(UnitError, match="only an address on loopback may be asked without ca_cert"):
+        Health(url=url)
+    Health(url=url, ca_cert="/etc/etcd/ca.pem")
