@@ -11,7 +11,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import Spec
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
 
-__all__ = ("Change", "changes", "summary")
+__all__ = ("Change", "changes", "report", "summary")
 
 # What runs on the hosts of each part, in the order in which a run gets there.
 _CHAPTERS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -26,6 +26,9 @@ _CHAPTERS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("kubelet", "workers", "kubelet.service", ("kubelet",)),
     ("kube-proxy", "workers", "kube-proxy.service", ("kube-proxy",)),
 )
+
+# Said where files are not compared yet.
+_COMPARED_LATER = "Versions, units and members are as the inventory says; files are compared on the way."
 
 
 class Change(t.TypedDict):
@@ -115,10 +118,11 @@ def changes(spec: Spec, status: Status, membership: Membership) -> list[Change]:
     return _component_changes(spec, status) + _membership_changes(spec, status, membership)
 
 
-def summary(spec: Spec, status: Status, plan: t.Mapping[str, t.Any]) -> list[str]:
+def summary(spec: Spec, status: Status, plan: t.Mapping[str, t.Any], *, nothing: str = _COMPARED_LATER) -> list[str]:
     """Return the plan as lines of text.
 
     :param plan: ``changes``, ``warnings`` and ``problems``.
+    :param nothing: what to say without changes.
     """
     name = f"{spec['name']}: Kubernetes {spec['versions']['kubernetes']}"
     hosts = len(spec["topology"]["hosts"])
@@ -127,5 +131,37 @@ def summary(spec: Spec, status: Status, plan: t.Mapping[str, t.Any]) -> list[str
         text = f"{', '.join(change['hosts'])}: {change['component']}: {change['change']}"
         lines.append(text + (f" ({change['effect']})" if change["effect"] else ""))
     if not plan["changes"]:
-        lines.append("Versions, units and members are as the inventory says.")
+        lines.append(nothing)
     return lines + [f"Warning: {warning}" for warning in plan["warnings"]]
+
+
+def _noted(notes: t.Iterable[t.Mapping[str, t.Any]]) -> list[Change]:
+    """Return what components said, hosts with the same steps together."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for note in notes:
+        key = (str(note["component"]), ", ".join(note["steps"]), str(note.get("effect") or ""))
+        hosts = found.setdefault(key, [])
+        if note["host"] not in hosts:
+            hosts.append(str(note["host"]))
+    return [
+        {"hosts": hosts, "component": component, "change": change, "effect": effect}
+        for (component, change, effect), hosts in found.items()
+    ]
+
+
+def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Return the plan of a whole run: ``changes``, ``warnings`` and ``problems`` as data, and ``lines`` of text.
+
+    :param cluster: the documented value.
+    :param notes: ``host``, ``component``, ``steps`` and ``effect`` of each component that would change, in order.
+    """
+    plan = cluster["plan"]
+    noted = _noted(notes)
+    said = {(host, change["component"]) for change in noted for host in change["hosts"]}
+    # What a component says of itself is more exact than what was derived from the readings.
+    derived = [
+        change for change in plan["changes"] if not all((host, change["component"]) in said for host in change["hosts"])
+    ]
+    whole = {"changes": derived + noted, "warnings": plan["warnings"], "problems": plan["problems"]}
+    lines = summary(cluster["spec"], cluster["status"], whole, nothing="Nothing to do.")
+    return {**whole, "lines": lines}
