@@ -19,7 +19,7 @@ description:
   - It reads every variable that is an option in a role's argument specification, so that a new setting needs no
     change here.
 notes:
-  - Where C(plan.problems) is not empty, C(spec) is, and nothing may be built from it.
+  - Nothing may be built while C(plan.problems) is not empty. C(spec) is empty where a problem leaves none.
 options:
   readings:
     description: Name of the variable in which the results of M(hardway.kubernetes.host_facts) were registered on

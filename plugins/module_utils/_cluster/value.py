@@ -25,6 +25,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import specification
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
 
@@ -39,7 +40,7 @@ def cluster(
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
-    Where there are problems the specification may be empty: nothing may be built from it.
+    Where a problem leaves no specification, it is empty.
 
     :param known: the options of all roles.
     :param values: what the inventory gives them for the cluster as a whole.
@@ -64,11 +65,14 @@ def cluster(
         "etcd": membership(shape, {host: found["hosts"][host] for host in shape["etcd"]}),
         "summary": [],
     }
-    if problems:
+    architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
+    try:
+        spec = specification(shape, wanted, catalogue, architectures)
+    except (HardwayError, ValueError, LookupError):
+        # A playbook that repairs a host needs the specification in spite of problems, as far as there can be one.
+        if not problems:
+            raise
         return {"spec": {}, "status": found, "plan": plan}
-    spec = specification(
-        shape, wanted, catalogue, {host: reading.get("architecture") for host, reading in found["hosts"].items()}
-    )
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)
     return {"spec": spec, "status": found, "plan": plan}
