@@ -59,8 +59,8 @@ def rolled_out(daemon_sets: t.Iterable[t.Mapping[str, t.Any]], away: int) -> boo
         status = daemon_set.get("status", {})
         if status.get("observedGeneration", 0) < daemon_set["metadata"]["generation"]:
             return False
-        wanted = status["desiredNumberScheduled"] - away
-        return min(status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)) >= wanted
+        wanted: int = status["desiredNumberScheduled"] - away
+        return all(status.get(count, 0) >= wanted for count in ("updatedNumberScheduled", "numberAvailable"))
 
     known = list(daemon_sets)
     return bool(known) and all(done(daemon_set) for daemon_set in known)

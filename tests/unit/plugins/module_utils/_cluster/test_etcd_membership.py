@@ -1,18 +1,14 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose data a host has, and what the role etcd has to do: start a new cluster, join, or refuse."""
+"""What the role etcd has to do with each member: start a new cluster, join, or refuse."""
 
 from __future__ import annotations
 
-import struct
-
-import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import etcd as _etcd_plan
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd import data as _etcd_data
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership, surplus
 
 NAMES = ["ctl01", "ctl02", "ctl03"]
-PLAN = {"etcd": NAMES, "addresses": {name: f"10.0.0.1{number}" for number, name in enumerate(NAMES, start=1)}}
+TOPOLOGY = {"etcd": NAMES, "addresses": {name: f"10.0.0.1{number}" for number, name in enumerate(NAMES, start=1)}}
 EMPTY = {"etcd": {"data": None, "members": [], "started_with": []}}
 IDS = {"ctl01": "a1", "ctl02": "b2", "ctl03": "c3", "ctl09": "99"}
 
@@ -29,8 +25,8 @@ def host(name, *, runs=(), member=None, cluster="c1", learner=()):
     return {"etcd": {"data": data, "members": members(*runs, learner=learner), "started_with": NAMES}}
 
 
-def result(**facts):
-    return _etcd_plan.etcd_membership(PLAN, {name: facts.get(name, {}) for name in NAMES})
+def result(**readings):
+    return membership(TOPOLOGY, {name: readings.get(name, {}) for name in NAMES})
 
 
 def test_a_new_cluster_needs_every_host_looked_at_and_empty():
@@ -50,8 +46,8 @@ def test_hosts_that_were_not_read():
 
 
 def test_what_runs_stays():
-    facts = {name: host(name, runs=NAMES) for name in NAMES}
-    assert result(**facts) == {"new": False, "joining": [], "surplus": False, "problems": []}
+    readings = {name: host(name, runs=NAMES) for name in NAMES}
+    assert result(**readings) == {"new": False, "joining": [], "surplus": False, "problems": []}
 
 
 def test_a_host_without_data_joins():
@@ -96,39 +92,6 @@ def test_surplus():
     runs = [*NAMES, "ctl09"]
     found = result(**{name: host(name, runs=runs) for name in NAMES})
     assert found["surplus"] is True
-    assert _etcd_plan.etcd_surplus(PLAN, members(*runs)) == members("ctl09")
-    unnamed = [{"id": "1", "name": "", "peer_urls": [f"https://{PLAN['addresses']['ctl02']}:2380"]}]
-    assert _etcd_plan.etcd_surplus(PLAN, unnamed) == []
-
-
-def frame(record: bytes) -> bytes:
-    padding = -len(record) % 8
-    return struct.pack("<Q", len(record) | ((0x80 | padding) << 56 if padding else 0)) + record + bytes(padding)
-
-
-# As etcd 3.7.3 wrote it: a checksum record, then member bdae9bbc11dd390d of cluster d1cfaf999eb97a2a.
-CRC = bytes.fromhex("08041000")
-METADATA = bytes.fromhex("080110c0f7e05a1a16088df2f48ec1f7a6d7bd0110aaf4e5f599f3ebe7d101")
-
-
-@pytest.fixture
-def log(tmp_path):
-    path = tmp_path / "member" / "wal"
-    path.mkdir(parents=True)
-    return path / "0000000000000000-0000000000000000.wal"
-
-
-def test_identity_is_read_from_the_log(log, tmp_path):
-    log.write_bytes(frame(CRC) + frame(METADATA) + bytes(64))
-    assert _etcd_data.identity(str(tmp_path)) == {"member_id": "bdae9bbc11dd390d", "cluster_id": "d1cfaf999eb97a2a"}
-
-
-@pytest.mark.parametrize("content", [b"", b"\0" * 100, frame(CRC), b"\xff" * 100, frame(METADATA)[:20]])
-def test_a_log_that_cannot_be_read_is_still_data(log, tmp_path, content):
-    log.write_bytes(content)
-    assert _etcd_data.identity(str(tmp_path)) == {"member_id": "unknown", "cluster_id": "unknown"}
-
-
-def test_no_data(tmp_path):
-    assert _etcd_data.identity(str(tmp_path)) is None
-    assert _etcd_data.identity(str(tmp_path / "nothing")) is None
+    assert surplus(TOPOLOGY, members(*runs)) == members("ctl09")
+    unnamed = [{"id": "1", "name": "", "peer_urls": [f"https://{TOPOLOGY['addresses']['ctl02']}:2380"]}]
+    assert surplus(TOPOLOGY, unnamed) == []
