@@ -16,7 +16,8 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import SECRET_MARKS
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import UNIT_DIRECTORY
-from ansible_collections.hardway.kubernetes.plugins.plugin_utils import _run
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import RunNotes, changed_files
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
 _MODULE = "hardway.kubernetes.component"
 
@@ -33,7 +34,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         host = str(task_vars.get("inventory_hostname", "this host"))
         component = str(self._task.args.get("name", ""))
-        turns = _run.Turns(component)
+        turns = Turns(component)
         if not self._task.check_mode:
             self._check_nobody_failed(turns, component, host)
         try:
@@ -42,6 +43,8 @@ class ActionModule(ActionBase):
             self._fail(turns, host, str(error))
             raise
         result = self._call(arguments, task_vars, turn="ask")
+        if self._task.check_mode:
+            self._note_steps(result, component, host)
         if result.pop("needs_turn", False):
             with turns.taken():
                 self._check_nobody_failed(turns, component, host)
@@ -58,7 +61,7 @@ class ActionModule(ActionBase):
     # --- turns --------------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _check_nobody_failed(turns: _run.Turns, component: str, host: str) -> None:
+    def _check_nobody_failed(turns: Turns, component: str, host: str) -> None:
         failure = turns.failure()
         if failure:
             raise AnsibleActionFail(
@@ -66,16 +69,26 @@ class ActionModule(ActionBase):
                 f"Look at {failure[0]} first, then run again."
             )
 
-    def _note_failure(self, turns: _run.Turns, host: str, result: t.Mapping[str, t.Any]) -> None:
+    def _note_failure(self, turns: Turns, host: str, result: t.Mapping[str, t.Any]) -> None:
         if result.get("failed"):
             self._fail(turns, host, str(result.get("msg", "")))
 
-    def _fail(self, turns: _run.Turns, host: str, message: str) -> None:
+    def _fail(self, turns: Turns, host: str, message: str) -> None:
         if not self._task.check_mode:
             turns.fail(host, message.strip().split("\n", 1)[0])
 
     def _call(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], *, turn: str) -> dict[str, t.Any]:
         return self._execute_module(module_name=_MODULE, module_args={**arguments, "turn": turn}, task_vars=task_vars)
+
+    def _note_steps(self, result: t.Mapping[str, t.Any], component: str, host: str) -> None:
+        """Add what would be done to the plan of this run."""
+        steps = result.get("steps") or []
+        if not steps:
+            return
+        disturbs = any(step.startswith(("restart ", "reload ")) for step in steps)
+        interrupts = (self._task.args.get("unit") or {}).get("interrupts")
+        effect = (interrupts or "one host at a time") if disturbs else ""
+        RunNotes("steps").add({"host": host, "component": component, "steps": steps, "effect": effect})
 
     # --- what is read on the control node -----------------------------------------------------------------------------
 
@@ -85,7 +98,7 @@ class ActionModule(ActionBase):
         secrets: dict[str, str] = {}
         files = []
         # What these hold now is not what a real run would copy.
-        self._changing = {os.path.realpath(path) for path in _run.changed_files()} if self._task.check_mode else set()
+        self._changing = {os.path.realpath(path) for path in changed_files()} if self._task.check_mode else set()
         for given in arguments.get("files") or []:
             entry = dict(given)
             content = self._content(entry, task_vars)

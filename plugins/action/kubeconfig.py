@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hardway.kubernetes.plugins.plugin_utils import _run
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import (
+    RunNotes,
+    add_changed_files,
+    changed_files,
+)
 
 
 class ActionModule(ActionBase):
@@ -24,10 +29,14 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         if self._task.check_mode:
             given = list(arguments.get("changed_files") or [])
-            arguments["changed_files"] = given + [path for path in _run.changed_files() if path not in given]
+            arguments["changed_files"] = given + [path for path in changed_files() if path not in given]
         result = self._execute_module(
             module_name="hardway.kubernetes.kubeconfig", module_args=arguments, task_vars=task_vars
         )
         if self._task.check_mode:
-            _run.add_changed_files(result.get("changed_files") or [])
+            changed = result.get("changed_files") or []
+            add_changed_files(changed)
+            if changed:
+                steps = [f"write {os.path.basename(path)}" for path in changed]
+                RunNotes("steps").add({"host": "localhost", "component": "kubeconfigs", "steps": steps, "effect": ""})
         return result

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hardway.kubernetes.plugins.plugin_utils import _run
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import RunNotes, add_changed_files
 
 
 class ActionModule(ActionBase):
@@ -26,5 +27,9 @@ class ActionModule(ActionBase):
             module_name="hardway.kubernetes.x509_cfssl_compat", module_args=arguments, task_vars=task_vars
         )
         if self._task.check_mode:
-            _run.add_changed_files(result.get("changed_files") or [])
+            changed = result.get("changed_files") or []
+            add_changed_files(changed)
+            if changed:
+                steps = [f"write {os.path.basename(path)}" for path in changed]
+                RunNotes("steps").add({"host": "localhost", "component": "certificates", "steps": steps, "effect": ""})
         return result

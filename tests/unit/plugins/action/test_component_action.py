@@ -19,7 +19,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar, trust_as_template
 from ansible_collections.hardway.kubernetes.plugins.action import component
-from ansible_collections.hardway.kubernetes.plugins.plugin_utils import _run
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils import run_notes
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n"
 
@@ -37,7 +38,7 @@ def _builtin_lookups(monkeypatch):
 def _own_run(monkeypatch, tmp_path):
     """Each test is an ansible-playbook of its own."""
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr(_run.constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "run"))
+    monkeypatch.setattr(run_notes.constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "run"))
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_what_an_earlier_task_changes_differs_in_check_mode_alone(run, tmp_path,
     (tmp_path / "link").symlink_to("pki")
     for name, content in (("a-key.pem", KEY), ("b.pem", "certificate\n")):
         (tmp_path / "pki" / name).write_text(content)
-    _run.add_changed_files([str(tmp_path / "link" / "a-key.pem")])
+    run_notes.add_changed_files([str(tmp_path / "link" / "a-key.pem")])
     sent = run(
         {"path": "/etc/a-key.pem", "src": str(tmp_path / "link" / ".." / "pki" / "a-key.pem"), "secret": True},
         {"path": "/etc/b.pem", "src": str(tmp_path / "pki" / "b.pem")},
@@ -281,7 +282,7 @@ def test_a_turn_is_held_for_as_long_as_the_module_works(action):
     held = []
 
     def look(*_arguments, **_options):
-        path = _run.Turns("etcd")._lock
+        path = Turns("etcd")._lock
         code = "import fcntl,sys; fcntl.flock(open(sys.argv[1], 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
         held.append(subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=False).returncode)
 
@@ -307,15 +308,15 @@ def test_after_a_failure_the_others_are_left_as_they_are(hosts, answers):
 
 
 def test_a_failure_while_another_host_waits_for_its_turn(hosts, monkeypatch):
-    taken = _run.Turns.taken
+    taken = Turns.taken
 
     @contextlib.contextmanager
     def after_a_failure(turns):
         with taken(turns):
-            _run.Turns("etcd").fail("ctl01", "it does not start")
+            Turns("etcd").fail("ctl01", "it does not start")
             yield
 
-    monkeypatch.setattr(_run.Turns, "taken", after_a_failure)
+    monkeypatch.setattr(Turns, "taken", after_a_failure)
     with pytest.raises(AnsibleActionFail, match="ctl02: etcd was left as it is, because the change failed on ctl01"):
         hosts.change("ctl02", ASKS, DONE)
     assert hosts.calls == [("ctl02", "ask")]
@@ -348,8 +349,19 @@ def test_check_mode_predicts_every_host(hosts):
 
 
 def test_the_first_failure_counts():
-    turns = _run.Turns("a/b")
+    turns = Turns("a/b")
     assert turns.failure() is None
     turns.fail("ctl01", "first")
     turns.fail("ctl02", "second")
     assert turns.failure() == ("ctl01", "first")
+
+
+def test_check_mode_adds_to_the_plan_of_the_run(hosts):
+    hosts.change("ctl01", DONE, check=True)
+    hosts.change("ctl02", {"changed": True, "steps": ["start etcd.service"]}, check=True)
+    hosts.change("ctl03", {"changed": False, "steps": []}, check=True)
+    hosts.change("ctl03", DONE)
+    assert run_notes.RunNotes("steps").read() == [
+        {"host": "ctl01", "component": "etcd", "steps": ["restart etcd.service"], "effect": "one host at a time"},
+        {"host": "ctl02", "component": "etcd", "steps": ["start etcd.service"], "effect": ""},
+    ]

@@ -10,13 +10,13 @@ from unittest import mock
 import pytest
 from ansible.playbook.task import Task
 from ansible_collections.hardway.kubernetes.plugins.action import kubeconfig, x509_cfssl_compat
-from ansible_collections.hardway.kubernetes.plugins.plugin_utils import _run
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils import run_notes
 
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Run an action, whose module says that it changes files; return the module's arguments."""
-    monkeypatch.setattr(_run.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(run_notes.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
 
     def run(plugin, *changed, check=True, failed=False, **arguments):
         task = Task()
@@ -40,18 +40,24 @@ def run(monkeypatch, tmp_path):
 
 def test_what_check_mode_would_change_is_noted(run):
     assert run(x509_cfssl_compat, "/pki/a.pem", "/pki/b.pem", directory="/pki") == {"directory": "/pki"}
-    assert _run.changed_files() == ["/pki/a.pem", "/pki/b.pem"]
+    assert run_notes.changed_files() == ["/pki/a.pem", "/pki/b.pem"]
     sent = run(kubeconfig, "/pki/admin.kubeconfig", directory="/pki", changed_files=["/pki/c.pem", "/pki/b.pem"])
     assert sent["changed_files"] == ["/pki/c.pem", "/pki/b.pem", "/pki/a.pem"]
-    assert _run.changed_files() == ["/pki/a.pem", "/pki/b.pem", "/pki/admin.kubeconfig"]
+    assert run_notes.changed_files() == ["/pki/a.pem", "/pki/b.pem", "/pki/admin.kubeconfig"]
+    assert [(note["component"], note["steps"]) for note in run_notes.RunNotes("steps").read()] == [
+        ("certificates", ["write a.pem", "write b.pem"]),
+        ("kubeconfigs", ["write admin.kubeconfig"]),
+    ]
 
 
 @pytest.mark.parametrize("plugin", [x509_cfssl_compat, kubeconfig])
 def test_a_run_that_writes_notes_nothing(run, plugin):
     assert run(plugin, "/pki/a.pem", check=False, directory="/pki") == {"directory": "/pki"}
-    assert _run.changed_files() == []
+    assert run_notes.changed_files() == []
+    assert run_notes.RunNotes("steps").read() == []
 
 
 def test_a_failure_notes_nothing(run):
     run(x509_cfssl_compat, failed=True)
-    assert _run.changed_files() == []
+    assert run_notes.changed_files() == []
+    assert run_notes.RunNotes("steps").read() == []

@@ -1,10 +1,10 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tasks of one run tell each other on the control node.
+"""The turns that hosts take in one run to change a component, kept on the control node.
 
-Ansible has one temporary directory per ``ansible-playbook``, which the processes that work on hosts share and which is
-removed at its end. Nothing here outlives the run.
+They lie in the temporary directory that ``ansible-playbook`` makes for itself, which the processes that work on hosts
+share, and removes when it ends.
 """
 
 from __future__ import annotations
@@ -18,28 +18,7 @@ import typing as t
 
 from ansible import constants
 
-__all__ = ("Turns", "add_changed_files", "changed_files")
-
-
-def _path(name: str) -> str:
-    directory = os.path.join(constants.DEFAULT_LOCAL_TMP, "hardway.kubernetes")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    return os.path.join(directory, name)
-
-
-def add_changed_files(paths: t.Iterable[str]) -> None:
-    """Note files on the control node that a task of this run would change; check mode changes none."""
-    with open(_path("changed_files"), "a", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(path) + "\n" for path in paths)
-
-
-def changed_files() -> list[str]:
-    """Return the noted files, in the order of the tasks."""
-    try:
-        with open(_path("changed_files"), encoding="utf-8") as stream:
-            return [json.loads(line) for line in stream]
-    except FileNotFoundError:
-        return []
+__all__ = ("Turns",)
 
 
 class Turns:
@@ -49,9 +28,9 @@ class Turns:
     """
 
     def __init__(self, component: str) -> None:
-        name = re.sub(r"[^A-Za-z0-9@._-]", "_", component)
-        self._lock = _path(f"turn-{name}")
-        self._mark = _path(f"failed-{name}")
+        name = re.sub(r"[^A-Za-z0-9@._ -]", "_", component)
+        self._lock = os.path.join(constants.DEFAULT_LOCAL_TMP, f"hardway-turn-{name}")
+        self._mark = os.path.join(constants.DEFAULT_LOCAL_TMP, f"hardway-failed-{name}")
 
     @contextlib.contextmanager
     def taken(self) -> t.Iterator[None]:
