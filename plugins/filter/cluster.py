@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, etcd, nodes
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, etcd, flags, nodes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import expiry
 
@@ -52,6 +52,7 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filters by name."""
         functions: dict[str, t.Callable[..., t.Any]] = {
+            "command_flags": flags.command_flags,
             "days_until_expiry": expiry.days_until_expiry,
             "duration_seconds": expiry.duration_seconds,
             "etcd_surplus": etcd.surplus,

@@ -87,7 +87,9 @@ class Lab:
         """Run ansible-playbook; return its seconds and how many changes it reports."""
         # The same work as the script does: its pod network is the bridge.
         settings = json.dumps({"cluster_release": self.release, "cluster_pod_network": "bridge"})
-        seconds, out = self.run("ansible-playbook", "--inventory", self._inventory, "--extra-vars", settings, *arguments)
+        seconds, out = self.run(
+            "ansible-playbook", "--inventory", self._inventory, "--extra-vars", settings, *arguments
+        )
         return seconds, sum(int(count) for count in re.findall(r"\bchanged=(\d+)", out))
 
     def inventory(self, *arguments: str) -> dict[str, t.Any]:
