@@ -326,7 +326,6 @@ changed_files:
 """
 
 import datetime as dt
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
@@ -408,7 +407,7 @@ def main() -> None:
                     result["backup_file"] = backup_file
     except HardwayError as error:
         module.fail_json(msg=str(error))
-    outcome: dict[str, t.Any] = {
+    outcome: dict[str, object] = {
         "changed": any(finding.changed for finding in findings),
         "results": results,
         "changed_files": [finding.wanted.path for finding in findings if finding.writes],

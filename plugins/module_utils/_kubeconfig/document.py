@@ -43,29 +43,24 @@ _RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "nul
 
 @functools.cache
 def _loader() -> type:
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """Dates stay the text that they are for kubectl."""
-
-    Loader.yaml_implicit_resolvers = {
-        first: [entry for entry in resolvers if entry[0] != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    """Return a loader for which dates are the text that they are for kubectl."""
+    resolvers = {
+        first: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:timestamp"]
+        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    return Loader
+    return type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": resolvers})
 
 
 @functools.cache
 def _dumper() -> type:
-    class Dumper(yaml.SafeDumper):
-        """Quotes what kubectl's reader would take for something else than text, such as y."""
-
-        def ignore_aliases(self, data: object) -> bool:
-            return True
+    """Return a dumper that quotes what kubectl's reader would take for something else than text, such as y."""
 
     def represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _is_plain(text) else '"')
 
-    Dumper.add_representer(str, represent)
-    return Dumper
+    dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda _self, _data: True})
+    yaml.add_representer(str, represent, Dumper=dumper)
+    return dumper
 
 
 def _is_plain(text: str) -> bool:
