@@ -17,6 +17,7 @@ __all__ = (
     "HardwayError",
     "ImageError",
     "KubeconfigError",
+    "MissingSourceError",
     "PkiError",
     "ProgramError",
     "RefusedError",
@@ -50,6 +51,10 @@ class ImageError(HardwayError):
 
 class KubeconfigError(HardwayError):
     """A kubeconfig cannot be written as asked for."""
+
+
+class MissingSourceError(KubeconfigError):
+    """A file that a kubeconfig is made from does not exist. Check mode expects an earlier task to make it."""
 
 
 class PkiError(HardwayError):

@@ -122,7 +122,9 @@ class Component:
         accounts_later: bool = False,
     ) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9@._ -]*", name):
-            raise HardwayError(f"name: {name!r} is not the name of a component: letters, digits, spaces and any of @ . _ -")
+            raise HardwayError(
+                f"name: {name!r} is not the name of a component: letters, digits, spaces and any of @ . _ -"
+            )
         self.name = name
         self._wanted = list(programs)
         self._files = list(files)
