@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-CACHE := $(or $(HARDWAY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hardway.kubernetes)
+CACHE := $(shell python3 lab/cache.py)
 export HARDWAY_MIRROR := $(CACHE)/mirror
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -86,7 +86,7 @@ units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
 
 fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
-	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
+	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
 
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
@@ -178,11 +178,14 @@ test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 test-fast: setup ## what needs no hosts
 	@python tests/run.py fast
 
-test: setup ## what proves it, on a lab made from nothing, and a part of what takes longer (SEED= draws it)
+test: setup ## what proves it, on a lab made from nothing, and a part of what takes longer, drawn by the commit (SEED= by another)
 	@python tests/run.py test $(if $(SEED),--seed=$(SEED))
 
 test-full: setup ## everything that proves it
 	@python tests/run.py full
+
+parts: ## what make test consists of, what each part proves, and how long it took here
+	@python3 tests/run.py parts
 
 bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
