@@ -93,7 +93,7 @@ test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible
 
 # Every version of the catalogue: the lab's mirror may have that of one release alone.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
-	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/vars/main.yml"))["__cluster_catalogue"]["releases"])'); do \
+	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/files/catalogue.yml"))["releases"])'); do \
 	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
@@ -129,11 +129,9 @@ test-unchanged: setup ## site.yml again, as a check run, and each tag alone: not
 	@python -m pytest -q tests/lab/properties/test_idempotence.py --ansible-inventory=$(INVENTORY)
 
 test-packaging: setup ## the built archive as Galaxy and ansible-test see it (CHECKS="contents documents sanity units")
-	@lab/setup.sh checks
 	@python tests/packaging/check.py $(or $(CHECKS),contents documents sanity units)
 
 test-packaging-newest: setup ## the same on the newest ansible-core
-	@lab/setup.sh checks
 	@python tests/packaging/check.py --newest $(or $(CHECKS),sanity units)
 
 test-installed: setup ## the built archive, installed elsewhere, finds nothing to change on the running lab

@@ -6,8 +6,8 @@
 The table `PARTS` is the one place that says what each part proves and which runs it belongs to; `make parts` prints it.
 
 `make test` has the parts that are `always` there. The others take long, so that each run has as many of them as fit
-into DRAWN minutes. They are drawn by a seed, and the seed is the hash of the work tree: the same commit is judged in the
-same way every time. The first line prints the seed; `make test SEED=...` draws by another. A part counts with the
+into DRAWN minutes. They are drawn by a seed, and the seed is the hash of the work tree: the same commit is judged in
+the same way every time. The first line prints the seed; `make test SEED=...` draws by another. A part counts with the
 minutes of its class, which are the same on every machine. Some parts are in the full run alone, because they build
 another release or a lab of another size.
 
@@ -44,7 +44,7 @@ import logs
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "lab"))
 
-from cache import cache_directory  # noqa: E402
+from cache import cache_directory
 
 # Minutes that the drawn parts of a run may take together, by their classes.
 DRAWN = 12

@@ -27,16 +27,22 @@ import time
 import typing as t
 import xml.etree.ElementTree as ET
 
-import registry
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "lab" / "mirror"))
+sys.path.insert(0, str(ROOT / "lab"))
 
+from collection import make_importable
+
+make_importable()
+
+import registry
 from artifact_mirror import layout
 from artifact_mirror.catalogue import Catalogue, Image, Program
 from artifact_mirror.errors import MirrorError
+
+from cache import cache_directory, mirror_directory
 
 REGISTRY = "registry.k8s.io"
 CONFORMANCE = r"\[Conformance\]"
@@ -319,9 +325,9 @@ def main() -> int:
     begun = time.monotonic()
     try:
         target = ask(given.inventory, folder)
-        mirror = pathlib.Path(os.environ.get("HARDWAY_MIRROR") or layout.default_mirror())
+        mirror = mirror_directory()
         programs, images = fill(target, mirror)
-        directory = unpack(programs, mirror, layout.cache_directory())
+        directory = unpack(programs, mirror, cache_directory())
         check_images(directory / "e2e.test", images)
         with images_at_hand(target, given.inventory, mirror, folder):
             results = read_report(run_suite(directory, target, given, folder))

@@ -30,6 +30,10 @@ import typing as t
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "lab"))
+
+from cache import cache_directory
+
 # Python of the control node with the newest ansible-core, and the oldest one of hosts.
 NEWEST = ("3.13", "3.12")
 OLDEST_OF_HOSTS = "3.9"
@@ -41,11 +45,6 @@ CHECKS = ("contents", "documents", "sanity", "units")
 LARGEST = 1024 * 1024
 # What playbooks need where the collection is installed.
 USED = ("plugins/", "roles/", "playbooks/", "meta/", "README.md", "LICENSE")
-
-
-def cache() -> pathlib.Path:
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(os.environ.get("HARDWAY_CACHE") or pathlib.Path(home) / "hardway.kubernetes")
 
 
 def interpreter(versions: t.Sequence[str]) -> str | None:
@@ -65,7 +64,7 @@ def environment(python: str, requirements: pathlib.Path) -> pathlib.Path:
     """Make a virtual environment of these requirements, once, and return its programs' directory."""
     version = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout
     name = hashlib.sha256((version + requirements.read_text()).encode()).hexdigest()[:16]
-    place = cache() / "packaging" / name
+    place = cache_directory() / "packaging" / name
     if not (place / "complete").exists():
         print(f"making an environment of {requirements.relative_to(ROOT)} with {version.strip()}", flush=True)
         shutil.rmtree(place, ignore_errors=True)
@@ -91,11 +90,11 @@ class Checks:
         self.work = work
         self.tree = work / "ansible_collections" / "hardway" / "kubernetes"
         # ansible-test keeps environments of its own in HOME, and hands nothing else on to the tests.
-        self.home = cache() / "packaging" / "home"
+        self.home = cache_directory() / "packaging" / "home"
         (self.home / ".cache").mkdir(parents=True, exist_ok=True)
         link = self.home / ".cache" / "hardway.kubernetes"
         link.unlink(missing_ok=True)
-        link.symlink_to(cache())
+        link.symlink_to(cache_directory())
         self.python = self.out("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
 
     def unpack(self) -> None:
@@ -208,7 +207,7 @@ class Checks:
         if list((self.tree / "tests" / "sanity").glob("ignore*")):
             sys.exit("tests/sanity has an ignore file; mend what is ignored")
         if not shutil.which("shellcheck"):
-            sys.exit("shellcheck is missing; install the package shellcheck")
+            sys.exit("shellcheck is missing; `make setup` installs it into .venv")
         self.bootstrap()
         print(
             _brief(self.run("ansible-test", "sanity", "--venv", "--python", self.python, "--color", "no")), flush=True

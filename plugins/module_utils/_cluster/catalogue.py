@@ -3,16 +3,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read the release catalogue: which program, at which version, from which address.
 
-The catalogue itself is data (``roles/cluster/vars/main.yml``). Nothing here knows a version.
+The catalogue itself is data (``roles/cluster/files/catalogue.yml``). Nothing here knows a version.
 """
 
 from __future__ import annotations
 
+import functools
+import pathlib
+import re
 import typing as t
 
+import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import CatalogueError
 
-__all__ = ("image_name", "image_names", "program_plan", "release_versions")
+__all__ = (
+    "Catalogue",
+    "Program",
+    "image_archive",
+    "image_name",
+    "image_names",
+    "program_plan",
+    "programs",
+    "read_catalogue",
+    "release_versions",
+)
+
+#: Content of the catalogue file, as read.
+Catalogue = t.Mapping[str, t.Any]
+
+_FILE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "cluster" / "files" / "catalogue.yml"
+
+
+@functools.cache
+def read_catalogue() -> Catalogue:
+    """Return the catalogue of this collection."""
+    return t.cast(Catalogue, yaml.safe_load(_FILE.read_text(encoding="utf-8")))
+
+
+class Program(t.TypedDict):
+    """One download, as the module ``component`` installs it."""
+
+    name: str
+    version: str
+    url: str
+    checksum_url: str
+    sha256: str | None
+    directory: str
+    files: list[str]
+    mirror: str
 
 
 def _known(what: str, found: str, known: t.Iterable[str]) -> CatalogueError:
@@ -127,3 +165,37 @@ def image_names(
         for name, entry in catalogue["images"].items()
         if entry.get("pod_network", pod_network) == pod_network
     ]
+
+
+def programs(
+    catalogue: Catalogue,
+    names: t.Iterable[str] | None = None,
+    *,
+    release: str,
+    architecture: str,
+    versions: t.Mapping[str, str] | None = None,
+    checksums: t.Mapping[str, str] | None = None,
+    mirror: str = "",
+) -> dict[str, Program]:
+    """Return the programs of a release by name, as the module ``component`` installs them.
+
+    :param names: which programs; all of the catalogue unless given.
+    :param architecture: ``amd64`` or ``arm64``, as publishers name it.
+    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the publisher's file.
+    :param mirror: address of a mirror of the upstream layout; empty to download from upstream.
+    :raises CatalogueError: unknown release, program or architecture.
+    """
+    plan = program_plan(
+        catalogue,
+        catalogue["programs"] if names is None else names,
+        release=release,
+        architecture=architecture,
+        versions=versions,
+        checksums=checksums,
+    )
+    return {entry["name"]: t.cast(Program, {**entry, "mirror": mirror}) for entry in plan}
+
+
+def image_archive(reference: str) -> str:
+    """Return the name of the file that holds an image in a mirror: every / and : of its reference is an underscore."""
+    return re.sub(r"[/:]", "_", reference) + ".tar"

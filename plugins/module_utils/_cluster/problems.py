@@ -12,13 +12,15 @@ import ipaddress
 import re
 import typing as t
 
-__all__ = ("argument_problems", "cluster_problems", "cluster_warnings", "host_problems")
+__all__ = ("POD_NETWORKS", "argument_problems", "cluster_problems", "cluster_warnings", "host_problems")
 
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 # As the Corefile takes it: one word, without what ends a block there.
 _FILE = re.compile(r"/[^\s{}\"#]+")
 _REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "nodes"}
 _KUBE_PROXY_MODES = ("iptables", "nftables")
+#: Pod networks that the roles know: the choices of their option.
+POD_NETWORKS = ("bridge", "flannel", "weave", "none")
 _WITHOUT_NETWORK_POLICY = ("bridge", "flannel")
 _NETWORKS = ("pod_cidr", "service_cidr")
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import pathlib
 import platform
 import shutil
 import stat
@@ -16,6 +14,8 @@ import subprocess
 
 import pytest
 import yaml
+
+from cache import cache_directory
 
 MODULE = "kubeconfig"
 TOKEN = "s3cr3t-t0ken-value"
@@ -177,10 +177,7 @@ def test_several_clusters_users_and_contexts(write, pki):
     assert write(**params).data["changed"] is False
 
 
-CACHE = pathlib.Path(
-    os.environ.get("HARDWAY_CACHE")
-    or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "hardway.kubernetes")
-)
+CACHE = cache_directory()
 
 
 @pytest.fixture(scope="session")

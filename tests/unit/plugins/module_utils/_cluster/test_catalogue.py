@@ -14,8 +14,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import CatalogueError
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
-VARIABLES = yaml.safe_load((ROOT / "roles" / "cluster" / "vars" / "main.yml").read_text(encoding="utf-8"))
-CATALOGUE = VARIABLES["__cluster_catalogue"]
+CATALOGUE = yaml.safe_load((ROOT / "roles" / "cluster" / "files" / "catalogue.yml").read_text(encoding="utf-8"))
 RELEASES = sorted(CATALOGUE["releases"])
 
 SMALL = {
