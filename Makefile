@@ -72,10 +72,13 @@ smoke: setup ## the article's checks of the running cluster
 docs: setup ## write the roles' READMEs from their argument specs
 	@python scripts/role_readmes.py
 
-lint: setup ## ansible-lint, yamllint and ruff
+lint: setup ## style of YAML, Python, shell and Ansible; types; functions that are too complex
 	@yamllint --strict .
 	@ruff check .
 	@ruff format --check .
+	@scripts/shell_scripts.sh | xargs shellcheck
+	@mypy
+	@python scripts/complexity.py
 	@ansible-lint --offline
 
 oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
