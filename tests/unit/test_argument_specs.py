@@ -14,13 +14,19 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta" / "main.yml").is_file())
+# The collection's roles, and those of the lab.
+PLACES = {
+    path.parents[1].name: path.parents[1]
+    for roles in ("roles", "lab/roles")
+    for path in (ROOT / roles).glob("*/meta/main.yml")
+}
+ROLES = sorted(PLACES)
 # Roles whose variables a user may set anywhere; a role's own carry its name.
-DOCUMENTED = [role for role in ROLES if (ROOT / "roles" / role / "defaults" / "main.yml").is_file()]
+DOCUMENTED = [role for role in ROLES if (PLACES[role] / "defaults" / "main.yml").is_file()]
 
 
 def load(role: str, *parts: str) -> dict[str, t.Any]:
-    path = ROOT.joinpath("roles", role, *parts)
+    path = PLACES[role].joinpath(*parts)
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
@@ -104,7 +110,7 @@ def test_every_option_is_described(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_entry_points_are_task_files(role):
-    tasks = ROOT / "roles" / role / "tasks"
+    tasks = PLACES[role] / "tasks"
     for entry_point in entry_points(role):
         assert (tasks / f"{entry_point}.yml").is_file()
 
@@ -125,10 +131,10 @@ def test_option_is_used(role, name):
         path.read_text(encoding="utf-8")
         for reader in readers
         for directory in ("tasks", "templates", "vars", "defaults")
-        for path in (ROOT / "roles" / reader / directory).rglob("*")
-        if path.is_file() and path != ROOT / "roles" / role / "defaults" / "main.yml"
+        for path in (PLACES[reader] / directory).rglob("*")
+        if path.is_file() and path != PLACES[role] / "defaults" / "main.yml"
     ]
-    defaults = (ROOT / "roles" / role / "defaults" / "main.yml").read_text(encoding="utf-8")
+    defaults = (PLACES[role] / "defaults" / "main.yml").read_text(encoding="utf-8")
     assert any(pattern.search(text) for text in texts) or len(pattern.findall(defaults)) > 1
 
 
@@ -141,7 +147,7 @@ def test_pod_networks_are_the_same_everywhere():
 
 
 def test_components_in_the_documentation_are_the_catalogues():
-    catalogue = load("cluster", "vars", "main.yml")["__cluster_catalogue"]
+    catalogue = load("cluster", "files", "catalogue.yml")
     text = " ".join(options_of("cluster")["cluster_versions"]["description"])
     for release, versions in catalogue["releases"].items():
         for component in versions:
