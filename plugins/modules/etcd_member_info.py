@@ -14,7 +14,7 @@ author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Asks an etcd cluster through its own JSON gateway who its members are, and each member how it is. It needs
     nothing on the host but Python, and works with etcd 3.4, 3.5, 3.6 and 3.7.
-  - A member that does not answer is no error, and neither is a missing quorum; both are returned. It fails when no
+  - A member that does not answer and a missing quorum are not errors; both are returned. It fails when no
     endpoint can be used, and names each with the cause.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
@@ -152,13 +152,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        client = Client(
-            endpoints=params["endpoints"],
-            ca_cert=params["ca_cert"],
-            client_cert=params["client_cert"],
-            client_key=params["client_key"],
-            timeout=params["request_timeout"],
-        )
+        client = Client.of(params)
         view = look(client)
         raised = alarms(client, view)
     except EtcdError as error:

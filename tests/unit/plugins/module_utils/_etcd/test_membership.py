@@ -9,9 +9,9 @@ import dataclasses
 import itertools
 
 import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import RefusedError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import (
     Member,
-    RefusedError,
     Status,
     View,
     Wanted,
@@ -141,7 +141,7 @@ def test_a_voting_member_stays(state):
 
 
 def test_nobody_to_promote():
-    with pytest.raises(RefusedError, match=r"is no member of the cluster abc \(ctl01, ctl02, ctl03\)"):
+    with pytest.raises(RefusedError, match=r"is not a member of the cluster abc \(ctl01, ctl02, ctl03\)"):
         plan(three(), Wanted("promoted", name="ctl04"))
 
 
