@@ -198,8 +198,8 @@ tolerates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import RefusedError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import Wanted
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import reconcile
 
@@ -252,10 +252,9 @@ def main() -> None:
             timeout=params["timeout"],
             check_mode=module.check_mode,
         )
-    except (EtcdError, RefusedError) as error:
-        module.fail_json(
-            msg=f"{wanted.label} ({wanted.state}): {error}", changed=bool(error.actions), actions=error.actions
-        )
+    except HardwayError as error:
+        done = getattr(error, "actions", [])
+        module.fail_json(msg=f"{wanted.label} ({wanted.state}): {error}", changed=bool(done), actions=done)
     result = {
         "changed": bool(outcome.actions),
         "actions": outcome.actions,

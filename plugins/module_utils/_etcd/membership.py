@@ -22,6 +22,7 @@ __all__ = (
     "plan",
     "predict",
     "ready_to_promote",
+    "unexpected",
 )
 
 # etcd promotes a learner that holds this part of the leader's log (etcdserver: readyPercentThreshold).
@@ -375,6 +376,28 @@ def initial_cluster(view: View, wanted: Wanted) -> str:
         name = member.name or (wanted.name if mine else f"{member.id:x}")
         entries += [f"{name}={url}" for url in member.peer_urls]
     return ",".join(sorted(entries))
+
+
+def unexpected(view: View, initial: str) -> list[Member]:
+    """Return the members that are not among those expected.
+
+    One that has a name is known by it; one that never started is known by its peer URLs.
+
+    :param initial: the expected members, ``NAME=PEER_URL`` with commas between.
+    :raises RefusedError: an entry has another form.
+    """
+    names, urls = set(), set()
+    for entry in filter(None, (part.strip() for part in initial.split(","))):
+        name, separator, url = entry.partition("=")
+        if not (name and separator and url):
+            raise RefusedError(f"expected: {entry!r} is not of the form NAME=PEER_URL")
+        names.add(name)
+        urls.add(url)
+    return [
+        member
+        for member in view.members
+        if (member.name not in names if member.name else not urls & set(member.peer_urls))
+    ]
 
 
 def predict(view: View, step: Step) -> View:
