@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue as _catalogue
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import etcd as _etcd_plan
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import flags as _flags
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import problems as _preflight
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import topology as _plan
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import expiry as _x509_filters
@@ -40,6 +41,7 @@ class FilterModule:
             "certificate_plan": _plan.certificate_plan,
             "cluster_problems": _preflight.cluster_problems,
             "cluster_warnings": _preflight.cluster_warnings,
+            "command_flags": _flags.command_flags,
             "days_until_expiry": _x509_filters.days_until_expiry,
             "duration_seconds": _x509_filters.duration_seconds,
             "etcd_initial_cluster": _plan.etcd_initial_cluster,

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import base64
 import grp
 import os
 import pwd
 import stat
 
 import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils._files.host_files import FileError, HostFiles
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import FileError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import HostFiles
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 GROUP = grp.getgrgid(os.getegid()).gr_name
@@ -25,14 +25,10 @@ def _usual_umask():
     os.umask(before)
 
 
-def b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def converge(path, content=None, *, check=False, secret=False, state="file", replace=os.replace, **entry):
-    files = HostFiles(check=check, replace=replace)
+def converge(path, content=None, *, check=False, secret=False, state="file", **entry):
+    files = HostFiles(check=check, accounts_later=check)
     wanted = {"path": str(path), "state": state, "owner": None, "group": None, "mode": None, "target": None, **entry}
-    return files.converge(wanted, None if content is None else b64(content), secret=secret)
+    return files.converge(wanted, None if content is None else content.encode(), secret=secret)
 
 
 def mode_of(path) -> int:
@@ -46,9 +42,10 @@ def both(path, content=None, **entry):
     assert sorted(os.listdir(path.parent)) == listing, "check mode changes nothing"
     done = converge(path, content, **entry)
     assert predicted.changes == done.changes
-    assert predicted.diff == done.diff
+    assert predicted == done
+    assert bool(done.step) and bool(done.commands) and bool(done.diff)
     again = converge(path, content, **entry)
-    assert (again.changes, again.diff) == ([], None)
+    assert again == (str(path), [], None, "", (), False)
     return done
 
 
@@ -96,8 +93,9 @@ def test_the_mode_alone(tmp_path):
     path.chmod(0o644)
     before = path.stat()
     outcome = both(path, "key", mode="0600")
-    assert outcome.changes == ["mode 0600"]
-    assert outcome.diff == {"before": "", "after": f"{path}: mode 0600\n"}
+    assert outcome.changes == ["mode of key.pem is 0644 instead of 0600"]
+    assert outcome.diff == {"before": "", "after": f"{path}: mode of key.pem is 0644 instead of 0600\n"}
+    assert not outcome.rewritten
     assert mode_of(path) == 0o600
     assert path.stat().st_ino == before.st_ino
     assert path.stat().st_mtime_ns == before.st_mtime_ns, "no restart is due for it"
@@ -108,7 +106,7 @@ def test_the_owner_alone(tmp_path):
     path = tmp_path / "key.pem"
     path.write_text("key")
     outcome = both(path, "key", owner="nobody")
-    assert outcome.changes == [f"owner nobody:{os.getegid()}"]
+    assert outcome.changes == [f"owner of key.pem is 0 instead of {pwd.getpwnam('nobody').pw_uid}"]
     assert path.stat().st_uid == pwd.getpwnam("nobody").pw_uid
 
 
@@ -117,32 +115,35 @@ def test_a_file_without_an_owner_of_its_own_is_taken_back(tmp_path):
     path = tmp_path / "ca.pem"
     path.write_text("ca")
     os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
-    assert both(path, "ca").changes == [f"owner {pwd.getpwnam('nobody').pw_uid}:{os.getegid()}"]
+    assert both(path, "ca").changes == [f"owner of ca.pem is {pwd.getpwnam('nobody').pw_uid} instead of 0"]
     assert path.stat().st_uid == 0
 
 
-def test_a_new_key_has_its_mode_before_it_has_its_name(tmp_path):
+def test_a_new_key_has_its_mode_before_it_has_its_name(tmp_path, monkeypatch):
     path = tmp_path / "key.pem"
     seen = []
+    replace = os.replace
 
-    def replace(source, destination):
+    def watched(source, destination):
         seen.append((mode_of(source), os.path.exists(destination)))
-        os.replace(source, destination)
+        replace(source, destination)
 
-    converge(path, "key", mode="0600", secret=True, replace=replace)
+    monkeypatch.setattr(os, "replace", watched)
+    converge(path, "key", mode="0600", secret=True)
     assert seen == [(0o600, False)]
     assert mode_of(path) == 0o600
 
 
-def test_a_failed_replace_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_replace_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     path = tmp_path / "key.pem"
     path.write_text("old")
 
     def replace(source, destination):
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
-        converge(path, "new", replace=replace)
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(FileError, match="cannot be written: No space left"):
+        converge(path, "new")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["key.pem"]
 
@@ -173,14 +174,14 @@ def test_no_regular_file(tmp_path, kind):
         os.mkfifo(path)
     else:
         path.symlink_to("nowhere")
-    with pytest.raises(FileError, match=r"/unit: is no regular file; move it away$"):
+    with pytest.raises(FileError, match=r"/unit: is not a regular file; move it away$"):
         converge(path, "one")
 
 
 @pytest.mark.parametrize("kind", ["owner", "group"])
 def test_an_unknown_account(tmp_path, kind):
     path = tmp_path / "unit"
-    with pytest.raises(FileError, match=rf"/unit: {kind} 'no-such-name' does not exist on this host$"):
+    with pytest.raises(FileError, match=rf"/unit: {kind} 'no-such-name' does not exist on this host\.$"):
         converge(path, "one", **{kind: "no-such-name"})
     assert not path.exists()
 
@@ -190,7 +191,7 @@ def test_check_mode_expects_an_account_that_an_earlier_task_makes(tmp_path):
 
 
 def test_the_directory_must_be_there(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileError, match=r"missing/unit cannot be written: No such file or directory\."):
         converge(tmp_path / "missing" / "unit", "one")
 
 
@@ -214,7 +215,7 @@ def test_the_mode_of_a_directory(tmp_path):
     path = tmp_path / "data"
     path.mkdir(mode=0o755)
     (path / "member").write_text("kept")
-    assert both(path, state="directory", mode="0700").changes == ["mode 0700"]
+    assert both(path, state="directory", mode="0700").changes == ["mode of data is 0755 instead of 0700"]
     assert mode_of(path) == 0o700
     assert (path / "member").read_text() == "kept"
 
@@ -227,7 +228,7 @@ def test_a_private_directory_is_made_private(tmp_path):
 def test_no_directory(tmp_path):
     path = tmp_path / "data"
     path.write_text("a file")
-    with pytest.raises(FileError, match=r"/data: is no directory; move it away$"):
+    with pytest.raises(FileError, match=r"/data: is not a directory; move it away$"):
         converge(path, state="directory")
     assert path.read_text() == "a file"
 
@@ -254,7 +255,7 @@ def test_a_link_to_somewhere_else(tmp_path):
 def test_a_file_is_not_replaced_by_a_link(tmp_path):
     path = tmp_path / "enabled"
     path.write_text("precious")
-    with pytest.raises(FileError, match=r"/enabled: is no link, and is not replaced by one; move it away$"):
+    with pytest.raises(FileError, match=r"/enabled: is not a link, and is not replaced by one; move it away$"):
         converge(path, state="link", target="new")
     assert path.read_text() == "precious"
 
@@ -286,3 +287,42 @@ def test_a_key_that_is_there_is_in_no_diff_even_when_nobody_says_it_is_secret(tm
     path = tmp_path / "key"
     path.write_text("-----BEGIN PRIVATE KEY-----\nold-secret-bytes\n")
     assert "secret-bytes" not in repr(converge(path, "something else", check=True))
+
+
+# --- what is said, and who is told ----------------------------------------------------------------
+
+
+def test_steps_and_commands(tmp_path):
+    key = converge(tmp_path / "key.pem", "key", mode="0600", owner=USER, src="pki/ctl01-key.pem")
+    assert key.step == f"write {tmp_path}/key.pem"
+    assert key.commands == (f"install -o {USER} -m 0600 ctl01-key.pem {tmp_path}/key.pem",)
+    data = converge(tmp_path / "data", state="directory", mode="0700")
+    assert (data.step, data.commands) == (f"create directory {tmp_path}/data", (f"install -d -m 0700 {tmp_path}/data",))
+    link = converge(tmp_path / "link", state="link", target="key.pem")
+    assert (link.step, link.commands) == (f"link {tmp_path}/link to key.pem", (f"ln -sfn key.pem {tmp_path}/link",))
+    gone = converge(tmp_path / "link", state="absent")
+    assert (gone.step, gone.commands) == (f"remove {tmp_path}/link", (f"rm {tmp_path}/link",))
+    assert [outcome.rewritten for outcome in (key, data, link, gone)] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_somebody_is_told_before_a_path_is_changed(tmp_path, check):
+    told = []
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "gone").write_text("gone")
+    (tmp_path / "mode").write_text("mode")
+    (tmp_path / "mode").chmod(0o600)
+    files = HostFiles(check=check, replacing=lambda path: told.append((path, os.path.lexists(path))))
+    base = {"state": "file", "owner": None, "group": None, "mode": None, "target": None}
+    files.converge({**base, "path": str(tmp_path / "old")}, b"new", secret=False)
+    files.converge({**base, "path": str(tmp_path / "new")}, b"new", secret=False)
+    files.converge({**base, "path": str(tmp_path / "mode")}, b"mode", secret=False)
+    files.converge({**base, "path": str(tmp_path / "gone"), "state": "absent"}, None, secret=False)
+    files.converge({**base, "path": str(tmp_path / "link"), "state": "link", "target": "x"}, None, secret=False)
+    names = [("old", True), ("new", False), ("mode", True), ("gone", True), ("link", False)]
+    assert told == ([] if check else [(str(tmp_path / name), there) for name, there in names])
+
+
+def test_a_mode_that_is_not_octal(tmp_path):
+    with pytest.raises(FileError, match=r"/unit: mode is '9': an octal mode such as '0600' is needed"):
+        converge(tmp_path / "unit", "one", mode="9")
