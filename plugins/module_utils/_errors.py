@@ -21,6 +21,7 @@ __all__ = (
     "PkiError",
     "ProgramError",
     "RefusedError",
+    "SnapshotError",
     "UnitError",
 )
 
@@ -74,6 +75,10 @@ class RefusedError(HardwayError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.actions: list[str] = []
+
+
+class SnapshotError(HardwayError):
+    """A snapshot of etcd could not be saved, is damaged, or cannot be restored."""
 
 
 class UnitError(HardwayError):
