@@ -16,9 +16,6 @@ __all__ = (
     "host_urls",
     "kubeconfig_plan",
     "node_address",
-    "pod_cidrs",
-    "pod_routes",
-    "rolled_out",
     "service_address",
     "topology",
     "unready_nodes",
@@ -198,71 +195,18 @@ def kubeconfig_plan(
     ]
 
 
-def pod_cidrs(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
-    """Return each node's pod network, by node name, from the API's Node objects."""
-    return {node["metadata"]["name"]: node["spec"]["podCIDR"] for node in nodes if node.get("spec", {}).get("podCIDR")}
-
-
-def pod_routes(
-    nodes: t.Iterable[t.Mapping[str, t.Any]],
-    plan: t.Mapping[str, t.Any],
-    *,
-    host: str,
-    pod_network: str,
-    pod_cidr: str,
-) -> list[str]:
-    """Return the routes to pods on other hosts that a host needs, as ``ip route`` writes them.
-
-    :param nodes: Node objects of the API.
-    :param plan: result of :func:`topology`.
-    :param host: who needs the routes.
-    :param pod_network: ``weave`` gives addresses to nodes in its own way, so that any of the plan's workers
-        that the API knows is a way to every pod. For all others a node has the pods of its ``podCIDR``.
-    :param pod_cidr: network of all pods.
-    """
-    addresses = plan["addresses"]
-    if pod_network == "weave":
-        known = {node["metadata"]["name"] for node in nodes}
-        gateways = [addresses[worker] for worker in plan["workers"] if worker in known and worker != host]
-        if len(gateways) < 2:
-            return [f"{pod_cidr} via {gateway}" for gateway in gateways]
-        return [" ".join([pod_cidr, *(f"nexthop via {gateway}" for gateway in gateways)])]
-    # A node that left the inventory may still be known to the API.
-    return [
-        f"{cidr} via {addresses[node]}"
-        for node, cidr in sorted(pod_cidrs(nodes).items())
-        if node != host and node in addresses
-    ]
-
-
-def rolled_out(daemon_sets: t.Iterable[t.Mapping[str, t.Any]], away: int) -> bool:
-    """Return whether every node runs the DaemonSet's newest pods, and they are available.
-
-    :param daemon_sets: DaemonSet objects of the API, all of which have to be rolled out; none are not.
-    :param away: number of nodes that may be down.
-    """
-
-    def done(daemon_set: t.Mapping[str, t.Any]) -> bool:
-        status = daemon_set.get("status", {})
-        if status.get("observedGeneration", 0) < daemon_set["metadata"]["generation"]:
-            return False
-        wanted = status["desiredNumberScheduled"] - away
-        return min(status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)) >= wanted
-
-    known = list(daemon_sets)
-    return bool(known) and all(done(daemon_set) for daemon_set in known)
-
-
 def unready_nodes(
     nodes: t.Iterable[t.Mapping[str, t.Any]],
     names: t.Iterable[str],
-    host_variables: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+    readings: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
 ) -> list[str]:
     """Return those of the named nodes that the API does not call Ready, or does not know.
 
-    :param host_variables: the hosts' variables. Where their facts say that the kubelet did not run
-        when they were read, only a heartbeat of the time since then counts: what the API knows of
-        the node is older than that, and the host may have been made anew.
+    :param nodes: Node objects of the API.
+    :param names: nodes that matter.
+    :param readings: what ``host_facts`` read, by host. If the kubelet did not run when a host was
+        read, only a later heartbeat counts: the API's knowledge of the node is older than that,
+        and the host may have been rebuilt.
     """
     heartbeats = {
         node["metadata"]["name"]: condition.get("lastHeartbeatTime")
@@ -274,11 +218,11 @@ def unready_nodes(
     def ready(name: str) -> bool:
         if name not in heartbeats:
             return False
-        facts = (host_variables or {}).get(name, {}).get("ansible_facts", {}).get("hardway", {})
-        if facts.get("units", {}).get("kubelet.service", "active") == "active":
+        reading = (readings or {}).get(name, {})
+        if reading.get("units", {}).get("kubelet.service", "active") == "active":
             return True
         # Heartbeats are whole seconds.
-        return bool(heartbeats[name]) and _epoch(heartbeats[name]) >= int(facts["read_at"])
+        return bool(heartbeats[name]) and _epoch(heartbeats[name]) >= int(reading["read_at"])
 
     return [name for name in names if not ready(name)]
 

@@ -239,71 +239,11 @@ def test_every_kubeconfig_has_a_certificate():
 # --- nodes of the API -----------------------------------------------------------------------------
 
 
-def node(name, *, cidr=None, **conditions):
+def node(name, **conditions):
     return {
         "metadata": {"name": name},
-        "spec": {"podCIDR": cidr} if cidr else {},
         "status": {"conditions": [{"type": kind, "status": status} for kind, status in conditions.items()]},
     }
-
-
-def test_pod_cidrs():
-    nodes = [node("wrk01", cidr="10.200.0.0/24"), node("wrk02"), {"metadata": {"name": "wrk03"}}]
-    assert _plan.pod_cidrs(nodes) == {"wrk01": "10.200.0.0/24"}
-    assert _plan.pod_cidrs([]) == {}
-
-
-NODES = [
-    {"metadata": {"name": "wrk02"}, "spec": {"podCIDR": "10.200.1.0/24"}},
-    {"metadata": {"name": "wrk01"}, "spec": {"podCIDR": "10.200.0.0/24"}},
-    {"metadata": {"name": "left"}, "spec": {"podCIDR": "10.200.2.0/24"}},
-    {"metadata": {"name": "new"}, "spec": {}},
-]
-WHERE = {
-    "workers": ["wrk01", "wrk02"],
-    "addresses": {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23"},
-}
-
-
-def routes(host, pod_network, **plan):
-    return _plan.pod_routes(NODES, {**WHERE, **plan}, host=host, pod_network=pod_network, pod_cidr="10.200.0.0/16")
-
-
-@pytest.mark.parametrize("pod_network", ["bridge", "flannel"])
-def test_a_controller_reaches_each_node_s_pods_through_that_node(pod_network):
-    assert routes("ctl01", pod_network) == ["10.200.0.0/24 via 10.0.0.21", "10.200.1.0/24 via 10.0.0.22"]
-
-
-def test_a_worker_needs_no_route_to_its_own_pods():
-    assert routes("wrk01", "bridge") == ["10.200.1.0/24 via 10.0.0.22"]
-
-
-def test_with_weave_every_worker_is_a_way_to_all_pods():
-    assert routes("ctl01", "weave") == ["10.200.0.0/16 nexthop via 10.0.0.21 nexthop via 10.0.0.22"]
-    assert routes("ctl01", "weave", workers=["wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
-    assert routes("wrk02", "weave", workers=["wrk02"]) == []
-    # One that was removed, and is still in the inventory, is no way any more.
-    assert routes("ctl01", "weave", workers=["gone", "wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
-
-
-@pytest.mark.parametrize(
-    ("generation", "updated", "available", "away", "done"),
-    [
-        (2, 3, 3, 0, True),
-        (3, 3, 3, 0, False),  # the controller has not seen the newest version yet
-        (2, 2, 3, 0, False),
-        (2, 3, 2, 0, False),
-        (2, 2, 2, 1, True),
-        (2, None, None, 0, False),
-    ],
-)
-def test_rolled_out(generation, updated, available, away, done):
-    status = {"observedGeneration": 2, "desiredNumberScheduled": 3}
-    status |= {} if updated is None else {"updatedNumberScheduled": updated, "numberAvailable": available}
-    daemon_set = {"metadata": {"generation": generation}, "status": status}
-    assert _plan.rolled_out([daemon_set], away) is done
-    assert not _plan.rolled_out([], away)
-    assert not _plan.rolled_out([{"metadata": {"generation": 1}}], away)
 
 
 def test_unready_nodes():
@@ -333,9 +273,8 @@ def test_unready_nodes_stale_heartbeat(kubelet, heartbeat, unready):
     condition = {"type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat}
     nodes = [{"metadata": {"name": "wrk01"}, "status": {"conditions": [condition]}}]
     # 2026-01-01T00:01:00.5Z
-    facts = {"units": {"kubelet.service": kubelet}, "read_at": 1767225660.5}
-    host_variables = {"wrk01": {"ansible_facts": {"hardway": facts}}}
-    assert _plan.unready_nodes(nodes, ["wrk01"], host_variables) == unready
+    reading = {"units": {"kubelet.service": kubelet}, "read_at": 1767225660.5}
+    assert _plan.unready_nodes(nodes, ["wrk01"], {"wrk01": reading}) == unready
 
 
 def test_apiserver_addresses_are_those_of_the_article():
