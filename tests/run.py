@@ -105,7 +105,7 @@ PARTS = (
     ),
     Part(
         "conformance",
-        ("lab-down", "lab CONTROLLERS=1 SETTINGS=addons_pod_network=flannel", "conformance-part", "lab-down"),
+        ("lab-down", "lab CONTROLLERS=1 SETTINGS=cluster_pod_network=flannel", "conformance-part", "lab-down"),
         "own lab",
         260,
         runs="drawn",
