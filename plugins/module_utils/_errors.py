@@ -11,6 +11,7 @@ from __future__ import annotations
 
 __all__ = (
     "CatalogueError",
+    "DownloadError",
     "FileError",
     "HardwayError",
     "ImageError",
@@ -28,6 +29,10 @@ class HardwayError(Exception):
 
 class CatalogueError(HardwayError, ValueError):
     """The release catalogue has no such release, program, image or architecture."""
+
+
+class DownloadError(HardwayError):
+    """A published file cannot be read, or is not what its publisher says."""
 
 
 class FileError(HardwayError):

@@ -435,7 +435,11 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic i
     write_file,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig import kubeconfig as kubeconfig
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.cert import CRYPTOGRAPHY_ERROR, iso_time
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.requirements import (
+    CRYPTOGRAPHY,
+    CRYPTOGRAPHY_ERROR,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times import iso_time
 
 EXEC_SPEC: dict[str, t.Any] = {
     "command": {"type": "str", "required": True},
@@ -605,7 +609,7 @@ def main() -> None:
         mutually_exclusive=[("kubeconfigs", name) for name in single],
     )
     if CRYPTOGRAPHY_ERROR is not None:
-        module.fail_json(msg=missing_required_lib("cryptography >= 42.0.0"), exception=str(CRYPTOGRAPHY_ERROR))
+        module.fail_json(msg=missing_required_lib(CRYPTOGRAPHY), exception=str(CRYPTOGRAPHY_ERROR))
     now = dt.datetime.now(dt.timezone.utc)
     changing = module.params["changed_files"] if module.check_mode else ()
     sources = kubeconfig.Sources(module.params["directory"], now=now, changing=changing)

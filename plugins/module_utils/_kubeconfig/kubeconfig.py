@@ -17,7 +17,15 @@ import urllib.parse
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import KubeconfigError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, attribute_problems
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import cert as cert
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates import (
+    fingerprint,
+    load_certificate,
+    load_certificates,
+    may_authenticate_clients,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import PrivateKey, public_bytes, signed_by
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.names import name_text
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times import iso_time
 
 try:
     import yaml
@@ -164,7 +172,7 @@ class Sources:
         pem = self.read(value, where=where)
         if pem not in self._certificates:
             try:
-                self._certificates[pem] = cert.load_certificates(pem)
+                self._certificates[pem] = load_certificates(pem)
             except ValueError as error:
                 shown = "the text given" if self.is_text(value) else self.path(value, where=where)
                 raise KubeconfigError(f"{where}: {shown} is no PEM certificate ({error}).") from error
@@ -177,7 +185,7 @@ class Sources:
             if authority.not_valid_after_utc > self.now:
                 return
         raise KubeconfigError(
-            f"{where}: the authority expired on {cert.iso_time(authority.not_valid_after_utc)}. Renew it first."
+            f"{where}: the authority expired on {iso_time(authority.not_valid_after_utc)}. Renew it first."
         )
 
     def check_client(self, user: User, *, where: str) -> dt.datetime:
@@ -185,25 +193,25 @@ class Sources:
         leaf = self.certificates(user.client_certificate, where=f"{where}: client_certificate")[0]
         pem = self.read(user.client_key, where=f"{where}: client_key")
         try:
-            key = cert.PrivateKey.load(pem)
+            key = PrivateKey.load(pem)
         except ValueError as error:
             raise KubeconfigError(f"{where}: client_key: {error}.") from error
-        subject = cert.name_text(leaf.subject)
-        if cert.public_bytes(leaf.public_key()) != cert.public_bytes(key.public):
+        subject = name_text(leaf.subject)
+        if public_bytes(leaf.public_key()) != public_bytes(key.public):
             raise KubeconfigError(
                 f"{where}: client_key is not the key of client_certificate ({subject}). Name the files of one pair."
             )
         start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         if end <= self.now:
             raise KubeconfigError(
-                f"{where}: client_certificate ({subject}) expired on {cert.iso_time(end)}. Renew it first."
+                f"{where}: client_certificate ({subject}) expired on {iso_time(end)}. Renew it first."
             )
         if start > self.now:
             raise KubeconfigError(
-                f"{where}: client_certificate ({subject}) is not valid before {cert.iso_time(start)}. "
+                f"{where}: client_certificate ({subject}) is not valid before {iso_time(start)}. "
                 "Compare the clocks of this host and of the one that made it."
             )
-        if not cert.may_authenticate_clients(leaf):
+        if not may_authenticate_clients(leaf):
             raise KubeconfigError(
                 f"{where}: client_certificate ({subject}) may not be used by clients: its extended key usages lack "
                 "'client auth'. Issue it from a profile that has it."
@@ -219,20 +227,20 @@ class Sources:
         # The server gets the whole file, so that intermediates in it lead on.
         candidate, others = chain[0], chain[1:]
         for _step in chain:
-            if any(candidate.issuer == ca.subject and cert.signed_by(candidate, ca.public_key()) for ca in authorities):
+            if any(candidate.issuer == ca.subject and signed_by(candidate, ca.public_key()) for ca in authorities):
                 self._chains.add(known)
                 return
             following = [
                 entry
                 for entry in others
-                if candidate.issuer == entry.subject and cert.signed_by(candidate, entry.public_key())
+                if candidate.issuer == entry.subject and signed_by(candidate, entry.public_key())
             ]
             if not following:
                 break
             candidate = following[0]
         raise KubeconfigError(
-            f"{where}: client_certificate ({cert.name_text(chain[0].subject)}) was not signed by certificate_authority "
-            f"({cert.name_text(authorities[0].subject)}) of cluster {cluster.name}. "
+            f"{where}: client_certificate ({name_text(chain[0].subject)}) was not signed by certificate_authority "
+            f"({name_text(authorities[0].subject)}) of cluster {cluster.name}. "
             "Name the authority that signed it, or issue the certificate again."
         )
 
@@ -681,12 +689,12 @@ def _namesake(entry: dict[str, t.Any], before: t.Any) -> t.Any:
 
 def _certificate_words(data: t.Any) -> str:
     try:
-        certificate = cert.load_certificate(base64.b64decode(str(data), validate=True))
+        certificate = load_certificate(base64.b64decode(str(data), validate=True))
     except (ValueError, binascii.Error):
         return "(no certificate that can be read)"
     return (
-        f"({cert.name_text(certificate.subject)}, until {cert.iso_time(certificate.not_valid_after_utc)}, "
-        f"SHA-256 {cert.fingerprint(certificate)})"
+        f"({name_text(certificate.subject)}, until {iso_time(certificate.not_valid_after_utc)}, "
+        f"SHA-256 {fingerprint(certificate)})"
     )
 
 
