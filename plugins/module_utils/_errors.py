@@ -11,7 +11,6 @@ from __future__ import annotations
 
 __all__ = (
     "CatalogueError",
-    "CheckError",
     "DownloadError",
     "FileError",
     "HardwayError",
@@ -32,10 +31,6 @@ class HardwayError(Exception):
 
 class CatalogueError(HardwayError, ValueError):
     """The release catalogue has no such release, program, image or architecture."""
-
-
-class CheckError(HardwayError):
-    """The expected answer did not come."""
 
 
 class DownloadError(HardwayError):
