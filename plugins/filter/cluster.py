@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, etcd, nodes
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, etcd, flags, nodes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import expiry
 
@@ -52,15 +52,13 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filters by name."""
         functions: dict[str, t.Callable[..., t.Any]] = {
+            "command_flags": flags.command_flags,
             "days_until_expiry": expiry.days_until_expiry,
             "duration_seconds": expiry.duration_seconds,
             "etcd_surplus": etcd.surplus,
             "image_archive": image_archive,
             "image_names": image_names,
-            "pod_cidrs": nodes.pod_cidrs,
-            "pod_routes": nodes.pod_routes,
             "release_versions": release_versions,
-            "rolled_out": nodes.rolled_out,
             "unready_nodes": nodes.unready_nodes,
         }
         return {name: _reported(function) for name, function in functions.items()}

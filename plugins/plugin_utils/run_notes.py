@@ -16,7 +16,7 @@ import typing as t
 
 from ansible import constants
 
-__all__ = ("RunNotes",)
+__all__ = ("RunNotes", "add_changed_files", "changed_files")
 
 
 class RunNotes:
@@ -41,3 +41,14 @@ class RunNotes:
                 return [json.loads(line) for line in stream]
         except FileNotFoundError:
             return []
+
+
+def add_changed_files(paths: t.Iterable[str]) -> None:
+    """Note files on the control node that a task of this run would change, but does not in check mode."""
+    for path in paths:
+        RunNotes("changed-files").add({"path": path})
+
+
+def changed_files() -> list[str]:
+    """Return the noted files, in the order of the tasks."""
+    return [note["path"] for note in RunNotes("changed-files").read()]
