@@ -4,8 +4,8 @@
 """Fill a directory with the programs of a release, laid out as their publishers have them.
 
 ``https://HOST/PATH`` is ``DIRECTORY/HOST/PATH``. Each publisher's checksum file lies beside, as the publisher wrote it.
-A file counts as present when it has the sum that this checksum file gives. It is verified before it is put in place, and
-put in place before its checksum file: a run that was interrupted leaves nothing that counts as present and is not.
+A file counts as present when it has the sum that this checksum file gives. It is verified before it is put in place,
+and put in place before its checksum file: a run that was interrupted leaves nothing that counts as present and is not.
 """
 
 from __future__ import annotations
