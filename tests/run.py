@@ -277,7 +277,7 @@ PARTS = (
     ),
     Part(
         "conformance",
-        ("lab-down", "lab CONTROLLERS=1 SETTINGS=addons_pod_network=flannel", "conformance-part", "lab-down"),
+        ("lab-down", "lab CONTROLLERS=1 SETTINGS=cluster_pod_network=flannel", "conformance-part", "lab-down"),
         "own lab",
         5,
         "31 tests of Kubernetes' own conformance suite, of every group, with flannel",

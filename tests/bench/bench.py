@@ -90,8 +90,11 @@ class Lab:
 
     def playbook(self, *arguments: str) -> tuple[float, int]:
         """Run ansible-playbook; return its seconds and how many changes it reports."""
-        release = ("--extra-vars", json.dumps({"cluster_release": self.release}))
-        seconds, out = self.run("ansible-playbook", "--inventory", self._inventory, *release, *arguments)
+        # The same work as the script does: its pod network is the bridge.
+        settings = json.dumps({"cluster_release": self.release, "cluster_pod_network": "bridge"})
+        seconds, out = self.run(
+            "ansible-playbook", "--inventory", self._inventory, "--extra-vars", settings, *arguments
+        )
         return seconds, sum(int(count) for count in re.findall(r"\bchanged=(\d+)", out))
 
     def inventory(self, *arguments: str) -> dict[str, t.Any]:

@@ -21,8 +21,7 @@ __all__ = (
     "Program",
     "image_archive",
     "image_name",
-    "image_names",
-    "program_plan",
+    "images",
     "programs",
     "read_catalogue",
     "release_versions",
@@ -30,6 +29,7 @@ __all__ = (
 
 #: Content of the catalogue file, as read.
 Catalogue = t.Mapping[str, t.Any]
+
 
 _FILE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "cluster" / "files" / "catalogue.yml"
 
@@ -53,15 +53,12 @@ class Program(t.TypedDict):
     mirror: str
 
 
-def _known(what: str, found: str, known: t.Iterable[str]) -> CatalogueError:
+def _unknown(what: str, found: str, known: t.Iterable[str]) -> CatalogueError:
     return CatalogueError(f"{what} {found!r} is not in the release catalogue; known: {', '.join(known)}")
 
 
 def release_versions(
-    catalogue: t.Mapping[str, t.Any],
-    release: str,
-    *,
-    versions: t.Mapping[str, str] | None = None,
+    catalogue: Catalogue, release: str, *, versions: t.Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return the versions of the components that make up a release.
 
@@ -71,100 +68,13 @@ def release_versions(
     """
     releases = catalogue["releases"]
     if str(release) not in releases:
-        raise _known("release", str(release), sorted(releases))
+        raise _unknown("release", str(release), sorted(releases))
     result = {name: str(version) for name, version in releases[str(release)].items()}
     for name, version in (versions or {}).items():
         if name not in result:
-            raise _known("component", name, sorted(result))
+            raise _unknown("component", name, sorted(result))
         result[name] = str(version)
     return result
-
-
-def program_plan(
-    catalogue: t.Mapping[str, t.Any],
-    programs: t.Iterable[str],
-    *,
-    release: str,
-    architecture: str,
-    versions: t.Mapping[str, str] | None = None,
-    checksums: t.Mapping[str, str] | None = None,
-) -> list[dict[str, t.Any]]:
-    """Return what the ``programs`` module installs, one entry per program.
-
-    :param programs: names of programs, as in the catalogue.
-    :param architecture: ``amd64`` or ``arm64``, as publishers name it.
-    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the publisher's file.
-    :raises CatalogueError: unknown release, program or architecture.
-    """
-    if architecture not in catalogue["architectures"]:
-        raise _known("architecture", architecture, catalogue["architectures"])
-    chosen = release_versions(catalogue, release, versions=versions)
-    plan = []
-    for name in programs:
-        if name not in catalogue["programs"]:
-            raise _known("program", name, sorted(catalogue["programs"]))
-        entry = catalogue["programs"][name]
-        version = chosen[entry["version"]]
-
-        def fill(text: str, *, name: str = name, version: str = version) -> str:
-            return text.format(name=name, version=version, arch=architecture)
-
-        url = fill(entry["url"])
-        plan.append(
-            {
-                "name": name,
-                "version": version,
-                "url": url,
-                "checksum_url": fill(entry["checksum"]),
-                "sha256": (checksums or {}).get(url),
-                "directory": entry["directory"],
-                "files": [fill(member) for member in entry.get("files", [])],
-            }
-        )
-    return plan
-
-
-def image_name(
-    catalogue: t.Mapping[str, t.Any],
-    image: str,
-    *,
-    release: str,
-    versions: t.Mapping[str, str] | None = None,
-    digests: t.Mapping[str, str] | None = None,
-) -> str:
-    """Return the full reference of a container image of the catalogue.
-
-    :param digests: digests (``sha256:...``) that images are held to, by image.
-    :raises CatalogueError: unknown release or image.
-    """
-    for name in digests or {}:
-        if name not in catalogue["images"]:
-            raise _known("image", name, sorted(catalogue["images"]))
-    if image not in catalogue["images"]:
-        raise _known("image", image, sorted(catalogue["images"]))
-    entry = catalogue["images"][image]
-    version = release_versions(catalogue, release, versions=versions)[entry["version"]]
-    digest = (digests or {}).get(image)
-    return str(entry["name"]).format(version=version) + (f"@{digest}" if digest else "")
-
-
-def image_names(
-    catalogue: t.Mapping[str, t.Any],
-    *,
-    release: str,
-    pod_network: str,
-    versions: t.Mapping[str, str] | None = None,
-) -> list[str]:
-    """Return the full references of all container images that a cluster needs, in the catalogue's order.
-
-    :param pod_network: images that only another pod network needs are left out.
-    :raises CatalogueError: unknown release.
-    """
-    return [
-        image_name(catalogue, name, release=release, versions=versions)
-        for name, entry in catalogue["images"].items()
-        if entry.get("pod_network", pod_network) == pod_network
-    ]
 
 
 def programs(
@@ -185,15 +95,70 @@ def programs(
     :param mirror: address of a mirror of the upstream layout; empty to download from upstream.
     :raises CatalogueError: unknown release, program or architecture.
     """
-    plan = program_plan(
-        catalogue,
-        catalogue["programs"] if names is None else names,
-        release=release,
-        architecture=architecture,
-        versions=versions,
-        checksums=checksums,
-    )
-    return {entry["name"]: t.cast(Program, {**entry, "mirror": mirror}) for entry in plan}
+    if architecture not in catalogue["architectures"]:
+        raise _unknown("architecture", architecture, catalogue["architectures"])
+    chosen = release_versions(catalogue, release, versions=versions)
+    known = catalogue["programs"]
+    found: dict[str, Program] = {}
+    for name in known if names is None else names:
+        if name not in known:
+            raise _unknown("program", name, sorted(known))
+        entry = known[name]
+        values = {"name": name, "version": chosen[entry["version"]], "arch": architecture}
+        address = entry["url"].format(**values)
+        found[name] = {
+            "name": name,
+            "version": values["version"],
+            "url": address,
+            "checksum_url": entry["checksum"].format(**values),
+            "sha256": (checksums or {}).get(address),
+            "directory": entry["directory"],
+            "files": [member.format(**values) for member in entry.get("files", [])],
+            "mirror": mirror,
+        }
+    return found
+
+
+def image_name(
+    catalogue: Catalogue,
+    image: str,
+    *,
+    release: str,
+    versions: t.Mapping[str, str] | None = None,
+    digests: t.Mapping[str, str] | None = None,
+) -> str:
+    """Return the full reference of a container image of the catalogue.
+
+    :param digests: digests (``sha256:...``) that images are held to, by image.
+    :raises CatalogueError: unknown release or image.
+    """
+    known = catalogue["images"]
+    for name in [*(digests or {}), image]:
+        if name not in known:
+            raise _unknown("image", name, sorted(known))
+    version = release_versions(catalogue, release, versions=versions)[known[image]["version"]]
+    digest = (digests or {}).get(image)
+    return str(known[image]["name"]).format(version=version) + (f"@{digest}" if digest else "")
+
+
+def images(
+    catalogue: Catalogue,
+    *,
+    release: str,
+    pod_network: str,
+    versions: t.Mapping[str, str] | None = None,
+    digests: t.Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the full references of all container images that a cluster needs, by name, in the catalogue's order.
+
+    :param pod_network: images that only another pod network needs are left out.
+    :raises CatalogueError: unknown release or image.
+    """
+    return {
+        name: image_name(catalogue, name, release=release, versions=versions, digests=digests)
+        for name, entry in catalogue["images"].items()
+        if entry.get("pod_network", pod_network) == pod_network
+    }
 
 
 def image_archive(reference: str) -> str:

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fill a directory with the programs of a release, laid out as their publishers have them.
 
-``https://HOST/PATH`` is ``DIRECTORY/HOST/PATH``. Each publisher's checksum file lies beside, as the publisher wrote it.
-A file counts as present when it has the sum that this checksum file gives. It is verified before it is put in place,
-and put in place before its checksum file: a run that was interrupted leaves nothing that counts as present and is not.
+``https://HOST/PATH`` is ``DIRECTORY/HOST/PATH``. Each publisher's checksum file lies beside it, as the
+publisher wrote it. A file counts as present when it has the sum that this checksum file gives. It is put in place after
+it was verified, and before its checksum file: a run that was interrupted leaves nothing that counts as present and is
+not.
 """
 
 from __future__ import annotations
