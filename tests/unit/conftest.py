@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import sys
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -25,3 +28,16 @@ def _collection_tree() -> pathlib.Path:
 
 
 sys.path.insert(0, str(_collection_tree()))
+
+
+@pytest.fixture(scope="session")
+def openssl():
+    """Run openssl with these arguments; return what it printed."""
+
+    def run(*arguments: object, cwd: pathlib.Path | None = None) -> str:
+        command = ["openssl", *(str(argument) for argument in arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return run
