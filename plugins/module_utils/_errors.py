@@ -12,6 +12,7 @@ from __future__ import annotations
 __all__ = (
     "CatalogueError",
     "CheckError",
+    "DownloadError",
     "FileError",
     "HardwayError",
     "ImageError",
@@ -34,6 +35,10 @@ class CatalogueError(HardwayError, ValueError):
 
 class CheckError(HardwayError):
     """The expected answer did not come."""
+
+
+class DownloadError(HardwayError):
+    """A published file cannot be read, or is not what its publisher says."""
 
 
 class FileError(HardwayError):

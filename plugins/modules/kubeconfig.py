@@ -334,7 +334,10 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.ent
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.finding import apply, examine
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.imports import imported
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.sources import Sources
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.cert import CRYPTOGRAPHY_ERROR
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.requirements import (
+    CRYPTOGRAPHY,
+    CRYPTOGRAPHY_ERROR,
+)
 
 OF_CONTENT = ("server", "certificate_authority", "tls_server_name", "proxy_url", "client_certificate", "client_key",
               "token", "exec")  # fmt: skip
@@ -385,7 +388,7 @@ ARGUMENT_SPEC: dict[str, dict[str, object]] = {
 
 
 def require_libraries(module: AnsibleModule) -> None:
-    for library, error in (("cryptography >= 42.0.0", CRYPTOGRAPHY_ERROR), ("PyYAML", YAML_ERROR)):
+    for library, error in ((CRYPTOGRAPHY, CRYPTOGRAPHY_ERROR), ("PyYAML", YAML_ERROR)):
         if error is not None:
             module.fail_json(msg=missing_required_lib(library), exception=str(error))
 

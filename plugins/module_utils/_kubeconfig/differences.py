@@ -11,7 +11,9 @@ import re
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.document import LISTS, Document, named
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import cert as cert
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates import fingerprint, load_certificate
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.names import name_text
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times import iso_time
 
 __all__ = ("compare", "masked", "same")
 
@@ -121,10 +123,10 @@ def _namesake(entry: Document, before: t.Any) -> t.Any:
 
 def _certificate_words(data: t.Any) -> str:
     try:
-        certificate = cert.load_certificate(base64.b64decode(str(data), validate=True))
+        certificate = load_certificate(base64.b64decode(str(data), validate=True))
     except (ValueError, binascii.Error):
         return "(not a certificate that can be read)"
     return (
-        f"({cert.name_text(certificate.subject)}, until {cert.iso_time(certificate.not_valid_after_utc)}, "
-        f"SHA-256 {cert.fingerprint(certificate)})"
+        f"({name_text(certificate.subject)}, until {iso_time(certificate.not_valid_after_utc)}, "
+        f"SHA-256 {fingerprint(certificate)})"
     )

@@ -30,7 +30,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.doc
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.model import Wanted
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.sources import Sources
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import cert as cert
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times import iso_time
 
 __all__ = ("Finding", "Result", "apply", "examine")
 
@@ -84,7 +84,7 @@ class Finding:
             "status": self.status,
             "reasons": [reason[:1].upper() + reason[1:] for reason in reasons],
             "current_context": self.current_context,
-            "not_after": cert.iso_time(self.not_after) if self.not_after else None,
+            "not_after": iso_time(self.not_after) if self.not_after else None,
             "days_left": (self.not_after - now) // dt.timedelta(days=1) if self.not_after else None,
         }
 

@@ -11,7 +11,13 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import KubeconfigError, MissingSourceError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.model import Cluster, User, Wanted
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import cert as cert
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates import (
+    load_certificates,
+    may_authenticate_clients,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import PrivateKey, public_bytes, signed_by
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.names import name_text
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times import iso_time
 
 if t.TYPE_CHECKING:
     from cryptography import x509
@@ -94,7 +100,7 @@ class Sources:
         pem = self.read(value, where=where)
         if pem not in self._certificates:
             try:
-                self._certificates[pem] = cert.load_certificates(pem)
+                self._certificates[pem] = load_certificates(pem)
             except ValueError as error:
                 shown = "the text given" if is_text(value) else self.path(value, where=where)
                 raise KubeconfigError(f"{where}: {shown} is not a PEM certificate ({error}).") from error
@@ -107,7 +113,7 @@ class Sources:
         """
         ends = [authority.not_valid_after_utc for authority in self.certificates(value, where=where)]
         if max(ends) <= self.now:
-            raise KubeconfigError(f"{where}: the authority expired on {cert.iso_time(max(ends))}. Renew it first.")
+            raise KubeconfigError(f"{where}: the authority expired on {iso_time(max(ends))}. Renew it first.")
 
     def check_client(self, certificate: str, key: str, *, where: str) -> dt.datetime:
         """Check that key and certificate belong together and that a client can use them now.
@@ -118,25 +124,25 @@ class Sources:
         leaf = self.certificates(certificate, where=f"{where}: client_certificate")[0]
         pem = self.read(key, where=f"{where}: client_key")
         try:
-            private = cert.PrivateKey.load(pem)
+            private = PrivateKey.load(pem)
         except ValueError as error:
             raise KubeconfigError(f"{where}: client_key: {error}.") from error
-        subject = cert.name_text(leaf.subject)
-        if cert.public_bytes(leaf.public_key()) != cert.public_bytes(private.public):
+        subject = name_text(leaf.subject)
+        if public_bytes(leaf.public_key()) != public_bytes(private.public):
             raise KubeconfigError(
                 f"{where}: client_key is not the key of client_certificate ({subject}). Name the files of one pair."
             )
         start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         if end <= self.now:
             raise KubeconfigError(
-                f"{where}: client_certificate ({subject}) expired on {cert.iso_time(end)}. Renew it first."
+                f"{where}: client_certificate ({subject}) expired on {iso_time(end)}. Renew it first."
             )
         if start > self.now:
             raise KubeconfigError(
-                f"{where}: client_certificate ({subject}) is not valid before {cert.iso_time(start)}. "
+                f"{where}: client_certificate ({subject}) is not valid before {iso_time(start)}. "
                 "Compare the clocks of this host and of the one that made it."
             )
-        if not cert.may_authenticate_clients(leaf):
+        if not may_authenticate_clients(leaf):
             raise KubeconfigError(
                 f"{where}: client_certificate ({subject}) may not be used by clients: its extended key usages lack "
                 "'client auth'. Issue it from a profile that has it."
@@ -157,8 +163,8 @@ class Sources:
             return
         if not _leads_to(chain, authorities):
             raise KubeconfigError(
-                f"{where}: client_certificate ({cert.name_text(chain[0].subject)}) was not signed by "
-                f"certificate_authority ({cert.name_text(authorities[0].subject)}) of cluster {cluster.name}. "
+                f"{where}: client_certificate ({name_text(chain[0].subject)}) was not signed by "
+                f"certificate_authority ({name_text(authorities[0].subject)}) of cluster {cluster.name}. "
                 "Name the authority that signed it, or issue the certificate again."
             )
         self._chains.add(known)
@@ -179,6 +185,6 @@ def _leads_to(chain: list[x509.Certificate], authorities: list[x509.Certificate]
 
 def _signer(certificate: x509.Certificate, candidates: list[x509.Certificate]) -> x509.Certificate | None:
     for other in candidates:
-        if certificate.issuer == other.subject and cert.signed_by(certificate, other.public_key()):
+        if certificate.issuer == other.subject and signed_by(certificate, other.public_key()):
             return other
     return None

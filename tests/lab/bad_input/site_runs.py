@@ -12,11 +12,13 @@ import playbook
 import yaml
 from support import Cluster, Node, files
 
-_CLUSTER = yaml.safe_load((playbook.ROOT / "roles" / "cluster" / "vars" / "main.yml").read_text())
-RELEASES: dict[str, dict[str, str]] = _CLUSTER["__cluster_catalogue"]["releases"]
+_CLUSTER = playbook.ROOT / "roles" / "cluster"
+_CATALOGUE = yaml.safe_load((_CLUSTER / "files" / "catalogue.yml").read_text())
+_OPTIONS = yaml.safe_load((_CLUSTER / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+RELEASES: dict[str, dict[str, str]] = _CATALOGUE["releases"]
 # Of the default release, by component.
-VERSIONS = RELEASES[_CLUSTER["__cluster_catalogue"]["default_release"]]
-POD_NETWORKS: list[str] = _CLUSTER["__cluster_pod_networks"]
+VERSIONS = RELEASES[_CATALOGUE["default_release"]]
+POD_NETWORKS: list[str] = _OPTIONS["cluster_pod_network"]["choices"]
 # What a host knows of the programs that were installed on it.
 RECORD = "/var/lib/hardway/programs.json"
 

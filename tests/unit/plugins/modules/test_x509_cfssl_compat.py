@@ -182,16 +182,11 @@ def test_dates_are_rounded_and_backdated(made, pki):
     assert end - start == dt.timedelta(hours=43800)
 
 
-def test_the_single_form_reads_files_of_a_cfssl_user(issue, made, pki):
+def test_files_of_a_cfssl_user(issue, made, pki):
     (pki / "ca-config.json").write_text(json.dumps(CONFIG))
     (pki / "kubernetes-csr.json").write_text(json.dumps({"cn": "kubernetes", "hosts": ["ignored"]}))
-    outcome = issue(
-        config="ca-config.json",
-        name="kubernetes",
-        csr="kubernetes-csr.json",
-        profile="kubernetes",
-        hosts=["10.32.0.1", "localhost"],
-    )
+    leaf = {"name": "kubernetes", "csr": "kubernetes-csr.json", "profile": "kubernetes"}
+    outcome = issue(config="ca-config.json", certificates=[{**leaf, "hosts": ["10.32.0.1", "localhost"]}])
     assert not outcome.failed, outcome.message
     assert outcome.by_name["kubernetes"]["sans"] == ["DNS:localhost", "IP:10.32.0.1"]
     openssl("verify", "-CAfile", pki / "ca.pem", pki / "kubernetes.pem")
@@ -422,7 +417,7 @@ def test_a_damaged_leaf_is_made_again(issue, made, pki, content):
     (pki / "wrk01.pem").write_bytes(content)
     outcome = issue(**plan())
     assert outcome.statuses["wrk01"] == "reissued"
-    assert "is no certificate that can be read" in outcome.by_name["wrk01"]["reasons"][0]
+    assert "is not a certificate that can be read" in outcome.by_name["wrk01"]["reasons"][0]
     openssl("verify", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
 
 
@@ -542,10 +537,10 @@ def _damage(what, pki):
 @pytest.mark.parametrize(
     ("what", "message", "way"),
     [
-        ("unreadable", "ca.pem is no certificate that can be read", "renew: true"),
+        ("unreadable", "ca.pem is not a certificate that can be read", "renew: true"),
         ("key lost", "ca-key.pem is missing while", "force: true"),
         ("certificate lost", "ca.pem is missing while", "renew: true"),
-        ("key damaged", "ca-key.pem: it is no private key that can be read", "force: true"),
+        ("key damaged", "ca-key.pem: it is not a private key that can be read", "force: true"),
         ("key of another", "ca-key.pem is not the key of", "renew: true"),
         ("altered", "its signature is wrong", "renew: true"),
     ],
@@ -822,7 +817,7 @@ def test_a_certificate_of_a_fast_clock_is_made_again(issue, made, later):
 def test_a_directory_that_is_a_file(issue, pki):
     pki.write_text("")
     outcome = issue(**plan())
-    assert outcome.failed and "is no directory" in outcome.message
+    assert outcome.failed and "is not a directory" in outcome.message
 
 
 # Without what opens everything to root. Another user might not get at the interpreter's own files.
