@@ -58,10 +58,7 @@ class FilterModule:
             "etcd_surplus": etcd.surplus,
             "image_archive": image_archive,
             "image_names": image_names,
-            "pod_cidrs": nodes.pod_cidrs,
-            "pod_routes": nodes.pod_routes,
             "release_versions": release_versions,
-            "rolled_out": nodes.rolled_out,
             "unready_nodes": nodes.unready_nodes,
         }
         return {name: _reported(function) for name, function in functions.items()}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 __all__ = (
     "CatalogueError",
-    "CheckError",
     "DownloadError",
     "FileError",
     "HardwayError",
@@ -21,6 +20,7 @@ __all__ = (
     "PkiError",
     "ProgramError",
     "RefusedError",
+    "SnapshotError",
     "UnitError",
 )
 
@@ -31,10 +31,6 @@ class HardwayError(Exception):
 
 class CatalogueError(HardwayError, ValueError):
     """The release catalogue has no such release, program, image or architecture."""
-
-
-class CheckError(HardwayError):
-    """The expected answer did not come."""
 
 
 class DownloadError(HardwayError):
@@ -74,6 +70,10 @@ class RefusedError(HardwayError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.actions: list[str] = []
+
+
+class SnapshotError(HardwayError):
+    """A snapshot of etcd could not be saved, is damaged, or cannot be restored."""
 
 
 class UnitError(HardwayError):

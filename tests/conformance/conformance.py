@@ -27,16 +27,22 @@ import time
 import typing as t
 import xml.etree.ElementTree as ET
 
-import registry
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "lab" / "mirror"))
+sys.path.insert(0, str(ROOT / "lab"))
 
+from collection import make_importable
+
+make_importable()
+
+import registry
 from artifact_mirror import layout
 from artifact_mirror.catalogue import Catalogue, Image, Program
 from artifact_mirror.errors import MirrorError
+
+from cache import cache_directory, mirror_directory
 
 REGISTRY = "registry.k8s.io"
 CONFORMANCE = r"\[Conformance\]"
@@ -94,6 +100,14 @@ def read_reasons(path: pathlib.Path) -> dict[str, str]:
     return {entry["test"]: entry["reason"].strip() for entry in yaml.safe_load(path.read_text(encoding="utf-8"))}
 
 
+def _listed(title: str, tests: t.Sequence[tuple[str, str]]) -> list[str]:
+    """Return a title with tests below it, and below each the first lines of why; nothing when there is none."""
+    lines = [f"{title}:"] if tests else []
+    for name, why in tests:
+        lines += [f"  {name}", *(f"      {line}" for line in why.splitlines()[:3])]
+    return lines
+
+
 def summary(results: t.Sequence[Result], reasons: t.Mapping[str, str]) -> tuple[str, int]:
     """The text at the end of a run, and the exit code."""
     passed = [result for result in results if result.state == "passed"]
@@ -101,14 +115,11 @@ def summary(results: t.Sequence[Result], reasons: t.Mapping[str, str]) -> tuple[
     broken = [result for result in results if result.state not in ("passed", "skipped")]
     excused = [result for result in broken if result.name in reasons]
     failed = [result for result in broken if result.name not in reasons]
-    lines = []
-    for title, listed in (("failed", failed), ("cannot pass here", excused), ("skipped themselves", skipped)):
-        if listed:
-            lines += [f"{title}:"]
-        for result in listed:
-            lines.append(f"  {result.name}")
-            why = reasons.get(result.name) if title == "cannot pass here" else result.message
-            lines += [f"      {line}" for line in (why or "").splitlines()[:3]]
+    lines = [
+        *_listed("failed", [(result.name, result.message) for result in failed]),
+        *_listed("cannot pass here", [(result.name, reasons[result.name]) for result in excused]),
+        *_listed("skipped themselves", [(result.name, result.message) for result in skipped]),
+    ]
     surprising = [result.name for result in passed if result.name in reasons]
     if surprising:
         lines += ["pass, although cannot_pass.yml says that they cannot:", *(f"  {name}" for name in surprising)]
@@ -319,9 +330,9 @@ def main() -> int:
     begun = time.monotonic()
     try:
         target = ask(given.inventory, folder)
-        mirror = pathlib.Path(os.environ.get("HARDWAY_MIRROR") or layout.default_mirror())
+        mirror = mirror_directory()
         programs, images = fill(target, mirror)
-        directory = unpack(programs, mirror, layout.cache_directory())
+        directory = unpack(programs, mirror, cache_directory())
         check_images(directory / "e2e.test", images)
         with images_at_hand(target, given.inventory, mirror, folder):
             results = read_report(run_suite(directory, target, given, folder))

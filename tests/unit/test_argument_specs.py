@@ -14,13 +14,19 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta" / "main.yml").is_file())
+# The collection's roles, and those of the lab.
+PLACES = {
+    path.parents[1].name: path.parents[1]
+    for roles in ("roles", "lab/roles")
+    for path in (ROOT / roles).glob("*/meta/main.yml")
+}
+ROLES = sorted(PLACES)
 # Roles whose variables a user may set anywhere; a role's own carry its name.
-DOCUMENTED = [role for role in ROLES if (ROOT / "roles" / role / "defaults" / "main.yml").is_file()]
+DOCUMENTED = [role for role in ROLES if (PLACES[role] / "defaults" / "main.yml").is_file()]
 
 
 def load(role: str, *parts: str) -> dict[str, t.Any]:
-    path = ROOT.joinpath("roles", role, *parts)
+    path = PLACES[role].joinpath(*parts)
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
@@ -104,7 +110,7 @@ def test_every_option_is_described(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_entry_points_are_task_files(role):
-    tasks = ROOT / "roles" / role / "tasks"
+    tasks = PLACES[role] / "tasks"
     for entry_point in entry_points(role):
         assert (tasks / f"{entry_point}.yml").is_file()
 
@@ -125,23 +131,20 @@ def test_option_is_used(role, name):
         path.read_text(encoding="utf-8")
         for reader in readers
         for directory in ("tasks", "templates", "vars", "defaults")
-        for path in (ROOT / "roles" / reader / directory).rglob("*")
-        if path.is_file() and path != ROOT / "roles" / role / "defaults" / "main.yml"
+        for path in (PLACES[reader] / directory).rglob("*")
+        if path.is_file() and path != PLACES[role] / "defaults" / "main.yml"
     ]
-    defaults = (ROOT / "roles" / role / "defaults" / "main.yml").read_text(encoding="utf-8")
+    defaults = (PLACES[role] / "defaults" / "main.yml").read_text(encoding="utf-8")
     assert any(pattern.search(text) for text in texts) or len(pattern.findall(defaults)) > 1
 
 
-def test_pod_networks_are_the_same_everywhere():
-    """The catalogue of networks, the option's choices and the task files that lay them."""
-    known = load("cluster", "vars", "main.yml")["__cluster_pod_networks"]
-    files = (ROOT / "roles" / "addons" / "tasks" / "pod_network").glob("*.yml")
-    assert options_of("addons")["addons_pod_network"]["choices"] == known
-    assert sorted(path.stem for path in files) == sorted(known)
+def test_every_pod_network_has_its_task_file():
+    files = {path.stem for path in (ROOT / "roles" / "pod_network" / "tasks").glob("*.yml")}
+    assert set(options_of("cluster")["cluster_pod_network"]["choices"]) == files - {"main", "interfaces"}
 
 
 def test_components_in_the_documentation_are_the_catalogues():
-    catalogue = load("cluster", "vars", "main.yml")["__cluster_catalogue"]
+    catalogue = load("cluster", "files", "catalogue.yml")
     text = " ".join(options_of("cluster")["cluster_versions"]["description"])
     for release, versions in catalogue["releases"].items():
         for component in versions:

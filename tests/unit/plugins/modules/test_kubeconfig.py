@@ -18,6 +18,8 @@ import subprocess
 import pytest
 import yaml
 
+from cache import cache_directory
+
 MODULE = "kubeconfig"
 TOKEN = "s3cr3t-t0ken-value"
 
@@ -181,10 +183,7 @@ def test_several_clusters_users_and_contexts(write, pki):
     assert write(*entries).data["changed"] is False
 
 
-CACHE = pathlib.Path(
-    os.environ.get("HARDWAY_CACHE")
-    or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "hardway.kubernetes")
-)
+CACHE = cache_directory()
 
 
 @pytest.fixture(scope="session")
