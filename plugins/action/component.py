@@ -121,7 +121,7 @@ class ActionModule(ActionBase):
     @staticmethod
     def _published(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the entries of the programs that the component installs: what it does not need does not go there."""
-        names = arguments.get("programs") or []
+        names = [*(arguments.get("programs") or []), *(arguments.get("tools") or [])]
         published = arguments.get("published") or {}
         try:
             chosen(names, published)
