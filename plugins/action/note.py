@@ -29,6 +29,7 @@ class ActionModule(ActionBase):
             }
         )
         host = (task_vars or {}).get("inventory_hostname", "localhost")
-        RunNotes("steps").add({"host": host, **arguments})
-        result.update(changed=False)
+        note = {"host": host, **arguments}
+        RunNotes("steps").add(note)
+        result.update(changed=False, note=note)
         return result

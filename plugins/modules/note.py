@@ -58,4 +58,26 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+note:
+  description: The note that was left.
+  returned: always
+  type: dict
+  contains:
+    host:
+      description: Host that the note is about.
+      type: str
+      sample: wrk01
+    component:
+      description: What the step belongs to.
+      type: str
+      sample: worker
+    steps:
+      description: What the task did, or would do.
+      type: list
+      elements: str
+      sample: [turn swap off]
+    effect:
+      description: What users of the cluster see of it.
+      type: str
+      sample: ""
 """

@@ -46,7 +46,7 @@ LARGEST = 1024 * 1024
 # What playbooks need where the collection is installed: all of it is in the archive.
 USED = ("plugins/", "roles/", "playbooks/", "meta/", "README.md", "LICENSE")
 # What may be there beside it; the lab, the checks and everything else for work on the project may not.
-ALLOWED = (*USED, "CHANGELOG.rst", "changelogs/", "docs/", "inventories/example/", "requirements.txt")
+ALLOWED = (*USED, "CHANGELOG.rst", "SECURITY.md", "changelogs/", "docs/", "inventories/example/", "requirements.txt")
 
 
 def interpreter(versions: t.Sequence[str]) -> str | None:
