@@ -58,4 +58,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed:
+  description: Always V(false). A note changes nothing.
+  returned: always
+  type: bool
 """

@@ -47,15 +47,8 @@ def is_template(value: t.Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def further_options_of(role: str) -> dict[str, dict[str, t.Any]]:
-    """Return what entry points that a playbook asks for by name take beside the role's options."""
-    points = entry_points(role).items()
-    options = {key: option for point, spec in points if point != "main" for key, option in spec["options"].items()}
-    return {name: option for name, option in options.items() if name not in options_of(role)}
-
-
 DEFAULTS = [(role, name, value) for role in DOCUMENTED for name, value in load(role, "defaults", "main.yml").items()]
-OPTIONS = [(role, name) for role in ROLES for name in (*options_of(role), *further_options_of(role))]
+OPTIONS = [(role, name) for role in ROLES for name in options_of(role)]
 # What is computed once for all roles: see plugins/modules/cluster.py.
 LOGIC = "".join(
     path.read_text(encoding="utf-8") for path in (ROOT / "plugins" / "module_utils" / "_cluster").glob("*.py")
@@ -127,12 +120,17 @@ def test_entry_points_are_task_files(role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_further_entry_points_take_options_of_the_role_or_say_what_has_to_be_given(role):
-    further = further_options_of(role)
-    assert all(option.get("required", False) is ("default" not in option) for option in further.values())
-    for spec in entry_points(role).values():
+def test_further_entry_points_take_options_of_the_role_or_of_their_own(role):
+    """What an entry point alone takes is given by its playbook or its user; the role has no default for it."""
+    for entry_point, spec in entry_points(role).items():
         for name, option in spec["options"].items():
-            assert option == {**options_of(role), **further}[name]
+            if name in options_of(role):
+                assert option == options_of(role)[name]
+                continue
+            assert name.startswith(f"{role}_")
+            assert option.get("required", False) is ("default" not in option)
+            tasks = (PLACES[role] / "tasks" / f"{entry_point}.yml").read_text(encoding="utf-8")
+            assert re.search(rf"\b{name}\b", tasks)
 
 
 @pytest.mark.parametrize(("role", "name"), OPTIONS, ids=[name for _role, name in OPTIONS])

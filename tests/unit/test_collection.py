@@ -76,7 +76,8 @@ def test_the_tarball_has_what_belongs_to_it_and_nothing_else(tarball):
     for path in (ROOT / "plugins").rglob("*.py"):
         assert str(path.relative_to(ROOT)) in names
     allowed = {
-        *("FILES.json", "MANIFEST.json", "CHANGELOG.rst", "LICENSE", "README.md", "requirements.txt"),
+        *("FILES.json", "MANIFEST.json", "CHANGELOG.rst", "LICENSE", "requirements.txt"),
+        *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
         *("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles"),
     }
     assert {name.split("/")[0] for name in names} <= allowed
