@@ -19,7 +19,11 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import value
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, read_catalogue
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Options, options
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
+    Options,
+    options,
+    settings,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 _ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -47,15 +51,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return ``spec``, ``status``, ``plan`` and ``check_mode``."""
         task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec({"readings": {"type": "str", "required": True}})
         known = _known_options()
-        own = _plain(self._templar.template({name: task_vars[name] for name in known if name in task_vars}))
-        parts = own["cluster_hosts"]
-        hosts = list(dict.fromkeys(host for part in parts.values() for host in part))
-        unknown = [host for host in hosts if host not in task_vars["hostvars"]]
-        if unknown:
-            raise AnsibleActionFail(f"cluster_hosts names {', '.join(unknown)}, which the inventory does not have.")
+        own = self._own(known, task_vars)
+        parts = settings(known, own).get("cluster_hosts", {})
+        hosts = list(dict.fromkeys(host for part in parts.values() for host in part if host in task_vars["hostvars"]))
         host_variables = {host: self._variables(host, known, task_vars) for host in hosts}
         in_run = [host for host in task_vars["ansible_play_hosts_all"] if host in hosts]
         catalogue: Catalogue = read_catalogue()
@@ -71,6 +72,18 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         result.update(computed, changed=False, check_mode=self._task.check_mode)
         return result
+
+    def _own(self, known: Options, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the cluster's values: the inventory's and this role's defaults."""
+        found = {}
+        for name in known.keys() & task_vars.keys():
+            try:
+                found[name] = _plain(self._templar.template(task_vars[name]))
+            except AnsibleError:
+                # See below. What the value is made from has to be there.
+                if name.startswith("cluster_"):
+                    raise
+        return found
 
     def _variables(self, host: str, known: Options, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         variables = task_vars["hostvars"][host]

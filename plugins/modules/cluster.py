@@ -19,7 +19,8 @@ description:
   - It reads every variable that is an option in a role's argument specification, so that a new setting needs no
     change here.
 notes:
-  - Nothing may be built while C(plan.problems) is not empty. C(spec) is empty where a problem leaves none.
+  - Nothing may be built while C(plan.problems) is not empty. C(spec) is empty where a problem leaves none, and
+    C(status) too where C(cluster_hosts) does not say who the hosts are.
 options:
   readings:
     description: Name of the variable in which the results of M(hardway.kubernetes.host_facts) were registered on

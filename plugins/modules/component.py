@@ -297,6 +297,7 @@ seconds_to_healthy:
 """
 
 import base64
+import typing as t
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
@@ -381,7 +382,7 @@ def _files(module: AnsibleModule, unit: ComponentUnit | None) -> list[ComponentF
     ]
 
 
-def _unit(params: dict | None) -> ComponentUnit | None:
+def _unit(params: dict[str, t.Any] | None) -> ComponentUnit | None:
     if params is None:
         return None
     health = params["health"] or {}

@@ -151,13 +151,15 @@ reading:
       type: bool
 """
 
+import functools
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.facts import collect
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.exit_json(changed=False, reading=collect(run=module.run_command))
+    module.exit_json(changed=False, reading=collect(run=functools.partial(module.run_command, handle_exceptions=False)))
 
 
 if __name__ == "__main__":

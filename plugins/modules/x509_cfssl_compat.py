@@ -60,6 +60,7 @@ options:
       csr:
         description:
           - cfssl's CSR, as a mapping or as the path of a JSON file.
+          - Its lifetime is the C(expiry) in the section C(ca), as cfssl has it, and five years without one.
           - Leave it out to use an authority that is there as it is.
         type: raw
       renew:
@@ -129,22 +130,6 @@ options:
       passphrase:
         description: Opens the key when it is protected. New keys are not protected.
         type: str
-  name:
-    description: For a single certificate, instead of O(certificates). Then O(csr) is needed as well.
-    type: str
-  csr:
-    description: As O(certificates[].csr), together with O(name).
-    type: raw
-  ca:
-    description: As O(certificates[].ca), together with O(name).
-    type: str
-  profile:
-    description: As O(certificates[].profile), together with O(name).
-    type: str
-  hosts:
-    description: As O(certificates[].hosts), together with O(name).
-    type: list
-    elements: str
   renew_before:
     description:
       - How long before its end a certificate is made again. A duration such as V(720h) or V(30d), or a share of the
@@ -250,11 +235,12 @@ EXAMPLES = r"""
   hardway.kubernetes.x509_cfssl_compat:
     directory: /srv/kthw
     config: ca-config.json
-    name: kubernetes
-    ca: ca
-    profile: kubernetes
-    csr: kubernetes-csr.json
-    hosts: [10.32.0.1, 127.0.0.1, localhost, kubernetes.default]
+    certificates:
+      - name: kubernetes
+        ca: ca
+        profile: kubernetes
+        csr: kubernetes-csr.json
+        hosts: [10.32.0.1, 127.0.0.1, localhost, kubernetes.default]
 
 - name: Renew an authority that is about to expire, with the key it has
   hardway.kubernetes.x509_cfssl_compat:
@@ -366,10 +352,14 @@ import datetime as dt
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, FileError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.cert import CRYPTOGRAPHY_ERROR
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.plan import Order, Settings, run
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.spec import PkiError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.orders import Order, Settings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.requirements import (
+    CRYPTOGRAPHY,
+    CRYPTOGRAPHY_ERROR,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.run import run
 
 AUTHORITY_SPEC: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -392,11 +382,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "config": {"type": "raw"},
     "authorities": {"type": "list", "elements": "dict", "default": [], "options": AUTHORITY_SPEC},
     "certificates": {"type": "list", "elements": "dict", "default": [], "options": CERTIFICATE_SPEC},
-    "name": {"type": "str"},
-    "csr": {"type": "raw"},
-    "ca": {"type": "str"},
-    "profile": {"type": "str"},
-    "hosts": {"type": "list", "elements": "str"},
     "renew_before": {"type": "str"},
     "force": {"type": "bool", "default": False},
     "regenerate_key": {"type": "bool", "default": False, "no_log": False},
@@ -409,7 +394,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "key_owner": {"type": "str", "no_log": False},
     "key_group": {"type": "str", "no_log": False},
 }
-STATUSES = ("unchanged", "issued", "renewed", "reissued")
 
 
 def _now() -> dt.datetime:
@@ -418,60 +402,44 @@ def _now() -> dt.datetime:
 
 def _order(entry: dict[str, t.Any], *, authority: bool) -> Order:
     hosts = entry.get("hosts")
-    values = {key: value for key, value in entry.items() if key != "hosts"}
-    return Order(authority=authority, hosts=None if hosts is None else tuple(hosts), **values)
+    return Order(**{**entry, "authority": authority, "hosts": None if hosts is None else tuple(hosts)})
 
 
-def _orders(params: dict[str, t.Any]) -> list[Order]:
-    orders = [_order(entry, authority=True) for entry in params["authorities"]]
-    orders += [_order(entry, authority=False) for entry in params["certificates"]]
-    if params["name"]:
-        single = {key: params[key] for key in ("name", "csr", "ca", "profile", "hosts")}
-        orders.append(_order(single, authority=False))
-    return orders
+def _settings(params: dict[str, t.Any]) -> Settings:
+    same = ("directory", "config", "renew_before", "force", "regenerate_key", "strict")
+    return Settings(
+        **{name: params[name] for name in same},
+        certificate_attributes=Attributes.parse(owner=params["owner"], group=params["group"], mode=params["mode"]),
+        key_attributes=Attributes.parse(
+            owner=params["key_owner"], group=params["key_group"], mode=params["key_mode"], prefix="key_"
+        ),
+        now=_now(),
+    )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
-        supports_check_mode=True,
-        mutually_exclusive=[("name", "certificates")],
-        required_together=[("name", "csr")],
-        required_by={"ca": "name", "profile": "name", "hosts": "name"},
-    )
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     if CRYPTOGRAPHY_ERROR is not None:
-        module.fail_json(msg=missing_required_lib("cryptography >= 42.0.0"), exception=str(CRYPTOGRAPHY_ERROR))
+        module.fail_json(msg=missing_required_lib(CRYPTOGRAPHY), exception=str(CRYPTOGRAPHY_ERROR))
     params = module.params
+    orders = [_order(entry, authority=True) for entry in params["authorities"]]
+    orders += [_order(entry, authority=False) for entry in params["certificates"]]
     inspect_only = params["state"] == "inspected"
-    write = not module.check_mode and not inspect_only
     try:
-        settings = Settings(
-            directory=params["directory"],
-            config=params["config"],
-            renew_before=params["renew_before"],
-            force=params["force"],
-            regenerate_key=params["regenerate_key"],
-            strict=params["strict"],
-            certificate_attributes=Attributes.parse(owner=params["owner"], group=params["group"], mode=params["mode"]),
-            key_attributes=Attributes.parse(
-                owner=params["key_owner"], group=params["key_group"], mode=params["key_mode"], prefix="key_"
-            ),
-            now=_now(),
-        )
-        plan, changed = run(settings, _orders(params), write=write)
-    except (PkiError, FileError) as error:
+        report = run(_settings(params), orders, write=not module.check_mode and not inspect_only)
+    except HardwayError as error:
         module.fail_json(msg=str(error))
-    for warning in plan.notes.warnings:
+    for warning in report.warnings:
         module.warn(warning)
-    results = plan.results()
     outcome: dict[str, t.Any] = {
-        "changed": changed and not inspect_only,
-        "results": results,
-        "changed_files": plan.changed_files(),
-        "summary": {status: sum(entry["status"] == status for entry in results) for status in STATUSES},
+        "changed": report.changed and not inspect_only,
+        "results": report.results(),
+        "changed_files": report.changed_files(),
+        "summary": report.summary(),
     }
     if module._diff:
-        outcome["diff"] = plan.diffs()
+        outcome["diff"] = report.diffs()
     module.exit_json(**outcome)
 
 

@@ -6,22 +6,32 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import pytest
+from hypothesis import settings
+
+ROOT = pathlib.Path(__file__).absolute().parents[2]
+sys.path.insert(0, str(ROOT / "lab"))
+
+from collection import make_importable
+
+make_importable()
+
+# The same commit is tested with the same examples; the fuzz tests take others, by a seed that is printed.
+settings.register_profile("same every time", derandomize=True)
+settings.load_profile("same every time")
 
 
-def _collection_tree() -> pathlib.Path:
-    here = pathlib.Path(__file__).absolute().parents[2]
-    if here.parts[-3:] == ("ansible_collections", "hardway", "kubernetes"):
-        return here.parents[2]  # ansible-test runs in such a tree
-    tree = ROOT / ".collections"
-    link = tree / "ansible_collections" / "hardway" / "kubernetes"
-    if not link.exists():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(pathlib.Path("..", "..", ".."), target_is_directory=True)
-    return tree
+@pytest.fixture(scope="session")
+def openssl():
+    """Run openssl with these arguments; return what it printed."""
 
+    def run(*arguments: object, cwd: pathlib.Path | None = None) -> str:
+        command = ["openssl", *(str(argument) for argument in arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
 
-sys.path.insert(0, str(_collection_tree()))
+    return run

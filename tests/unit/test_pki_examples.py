@@ -22,7 +22,7 @@ RSA = {"algo": "rsa", "size": 2048}
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
+def directory(tmp_path_factory, openssl):
     """What the examples take for granted: a cfssl user's files, two authorities, a home directory."""
     top = tmp_path_factory.mktemp("examples")
     for name in ("srv/kthw", "home/.kube", "etc/deploy"):
@@ -46,11 +46,9 @@ def directory(tmp_path_factory):
     for name, document in files.items():
         (top / "srv" / "kthw" / f"{name}.json").write_text(json.dumps(document))
     for name in ("blue", "green"):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}-ca.pem"],
-            cwd=top / "etc" / "deploy", check=True, capture_output=True,
-        )  # fmt: skip
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}-ca.pem",
+                cwd=top / "etc" / "deploy")  # fmt: skip
     return top
 
 
@@ -115,10 +113,20 @@ def test_what_they_make_is_there(runs, directory):
     assert {"ca.pem", "front-proxy-ca.pem", "admin.pem", "wrk01-key.pem", "kubernetes.pem"} <= made
     assert {"admin.kubeconfig", "wrk01.kubeconfig", "first.kubeconfig"} <= made
     merged = yaml.safe_load((directory / "home" / ".kube" / "config").read_text())
-    assert {user["name"] for user in merged["users"]} >= {"kthw-admin"}
+    assert {user["name"] for user in merged["users"]} >= {"kthw-admin", "lab-admin"}
+    assert {context["name"] for context in merged["contexts"]} == {"kubernetes-the-hard-way", "lab"}
+    deployed = yaml.safe_load((directory / "etc" / "deploy" / "kubeconfig").read_text())
+    assert {context["name"]: context["context"]["user"] for context in deployed["contexts"]} == {
+        "blue": "deployer",
+        "green": "deployer",
+    }
 
 
 def test_the_second_run_changes_nothing_but_what_two_examples_disagree_about(runs):
-    # The administrator's file is owned as a whole by one example, and another one adds an entry to it.
+    # The administrator's file is owned as a whole by one example, and two others add entries to it.
     changed = {name for name, outcome in outcomes(runs[1]).items() if outcome["changed"]}
-    assert changed <= {"The remote administrator's own", "Add the cluster to what an administrator has already"}
+    assert changed <= {
+        "Write the remote administrator's kubeconfig",
+        "Add the cluster to the kubeconfig that an administrator has",
+        "Add the context of a kubeconfig on the control node to that of a user on a host",
+    }

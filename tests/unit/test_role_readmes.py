@@ -21,7 +21,8 @@ def script(tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.ROOT = tmp_path
-    shutil.copytree(ROOT / "roles", tmp_path / "roles")
+    for roles in ("roles", "lab/roles"):
+        shutil.copytree(ROOT / roles, tmp_path / roles)
     return module
 
 

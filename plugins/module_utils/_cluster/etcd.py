@@ -57,7 +57,7 @@ def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] |
     data = {host: etcd["data"] for host, etcd in known.items() if etcd["data"]}
     empty = [host for host in shape["etcd"] if host in known and host not in data]
     unseen = [host for host in shape["etcd"] if host not in known]
-    members = next((etcd["members"] for etcd in known.values() if etcd["members"]), [])
+    members: list[dict[str, t.Any]] = next((etcd["members"] for etcd in known.values() if etcd["members"]), [])
     if not known:
         return {"new": False, "joining": [], "surplus": False, "problems": ["no etcd host was read in this run"]}
     learners = [member["name"] for member in members if member["learner"]]
@@ -78,9 +78,9 @@ def _foreign(
     for host, found in data.items():
         clusters.setdefault(found["cluster_id"], []).append(host)
     if len(clusters) > 1:
-        found = "; ".join(f"{', '.join(hosts)}: cluster {cluster}" for cluster, hosts in clusters.items())
+        owners = "; ".join(f"{', '.join(hosts)}: cluster {cluster}" for cluster, hosts in clusters.items())
         return [
-            f"the data directories belong to different clusters ({found}). None was touched. Find out "
+            f"the data directories belong to different clusters ({owners}). None was touched. Find out "
             "which one is yours, move the other host's directory away while etcd is stopped there, and run this again"
         ]
     current = {member["id"] for member in members}

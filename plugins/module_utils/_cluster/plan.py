@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import Membership
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import Spec
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import Membership, surplus
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import API_PORT, Spec
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import url
 
 __all__ = ("Change", "changes", "report", "summary")
 
@@ -56,8 +57,12 @@ def _effect(component: str, spec: Spec, *, runs: bool) -> str:
     if component == "etcd":
         return str(spec["etcd"]["interrupts"]) or "one member at a time: no interruption"
     if component == "kube-apiserver":
-        several = len(spec["topology"]["controllers"]) > 1
-        return "one at a time: no interruption" if several else "the API does not answer while it restarts"
+        first = spec["topology"]["controllers"][0]
+        if len(spec["topology"]["controllers"]) == 1:
+            return "the API does not answer while it restarts"
+        if spec["api"]["server"] == url(spec["topology"]["addresses"][first], API_PORT):
+            return f"the API does not answer while {first} restarts: nodes and clients use it alone"
+        return "one at a time: no interruption"
     if component in ("containerd", "kubelet"):
         return "pods go on running"
     return ""
@@ -94,8 +99,7 @@ def _membership_changes(spec: Spec, status: Status, membership: Membership) -> l
         for host in membership["joining"]
     ]
     if membership["surplus"]:
-        members = spec["topology"]["etcd"]
-        leaving = [member for member in status["etcd"]["members"] if member["name"] not in members]
+        leaving = surplus(spec["topology"], status["etcd"]["members"])
         found.append(
             {
                 "hosts": [member["name"] or member["id"] for member in leaving],
@@ -104,10 +108,12 @@ def _membership_changes(spec: Spec, status: Status, membership: Membership) -> l
                 "effect": "no interruption",
             }
         )
-    joining = [host for host in spec["topology"]["workers"] if status["nodes"] and host not in status["nodes"]]
-    if joining:
-        found.append({"hosts": joining, "component": "node", "change": "join the cluster", "effect": ""})
     return found
+
+
+def _node_changes(spec: Spec, status: Status) -> list[Change]:
+    joining = [host for host in spec["topology"]["workers"] if status["nodes"] and host not in status["nodes"]]
+    return [{"hosts": joining, "component": "node", "change": "join the cluster", "effect": ""}] if joining else []
 
 
 def changes(spec: Spec, status: Status, membership: Membership) -> list[Change]:
@@ -115,7 +121,10 @@ def changes(spec: Spec, status: Status, membership: Membership) -> list[Change]:
 
     Files are compared when a run gets to them: ``playbooks/plan.yml`` adds what each component would change.
     """
-    return _component_changes(spec, status) + _membership_changes(spec, status, membership)
+    components = _component_changes(spec, status)
+    etcd = [change for change in components if change["component"] == "etcd"]
+    others = [change for change in components if change["component"] != "etcd"]
+    return etcd + _membership_changes(spec, status, membership) + others + _node_changes(spec, status)
 
 
 def summary(spec: Spec, status: Status, plan: t.Mapping[str, t.Any], *, nothing: str = _COMPARED_LATER) -> list[str]:
@@ -160,7 +169,9 @@ def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.An
     said = {(host, change["component"]) for change in noted for host in change["hosts"]}
     # What a component says of itself is more exact than what was derived from the readings.
     derived = [
-        change for change in plan["changes"] if not all((host, change["component"]) in said for host in change["hosts"])
+        {**change, "hosts": hosts}
+        for change in plan["changes"]
+        if (hosts := [host for host in change["hosts"] if (host, change["component"]) not in said])
     ]
     whole = {"changes": derived + noted, "warnings": plan["warnings"], "problems": plan["problems"]}
     lines = summary(cluster["spec"], cluster["status"], whole, nothing="Nothing to do.")

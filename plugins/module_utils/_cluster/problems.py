@@ -12,10 +12,15 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
+    Catalogue,
+    images,
+    release_versions,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import CatalogueError
 
 __all__ = ("KUBE_PROXY_MODES", "POD_NETWORKS", "cluster_problems", "cluster_warnings", "host_problems")
 
@@ -128,12 +133,28 @@ def _choices(settings: Settings, catalogue: Catalogue) -> list[str]:
             f"worker_kube_proxy_config.mode: {configured['mode']!r} differs from cluster_kube_proxy_mode {mode!r}, "
             "which other roles read too; set cluster_kube_proxy_mode and leave the mode out of worker_kube_proxy_config"
         )
-    release = settings["cluster_release"]
-    if release and release not in catalogue["releases"]:
+    release = settings["cluster_release"] or catalogue["default_release"]
+    if release in catalogue["releases"]:
+        problems += _replaced(settings, catalogue, release)
+    else:
         problems.append(f"cluster_release: {release!r} is unknown; known: {', '.join(catalogue['releases'])}")
     network = settings["cluster_pod_network"]
     if network not in POD_NETWORKS:
         problems.append(f"cluster_pod_network: {network!r} is unknown; known: {', '.join(POD_NETWORKS)}")
+    return problems
+
+
+def _replaced(settings: Settings, catalogue: Catalogue, release: str) -> list[str]:
+    """Return what replaces something that the catalogue does not have."""
+    problems = []
+    try:
+        release_versions(catalogue, release, versions=settings["cluster_versions"])
+    except CatalogueError as error:
+        problems.append(f"cluster_versions: {error}")
+    try:
+        images(catalogue, release=release, pod_network="", digests=settings["cluster_image_digests"])
+    except CatalogueError as error:
+        problems.append(f"cluster_image_digests: {error}")
     return problems
 
 

@@ -35,29 +35,35 @@ def options(specifications: t.Iterable[t.Mapping[str, t.Any]]) -> Options:
     return found
 
 
+def _validated(name: str, option: t.Mapping[str, t.Any], value: t.Any) -> tuple[list[str], t.Any]:
+    """Return what is wrong with a value, in Ansible's words, and the value as its type has it."""
+    left_out = {"options", "choices"} if name in _EXPLAINED_CHOICES else {"options"}
+    # Ansible looks for sub-options in what is not a dictionary, too, and fails.
+    specification = {key: entry for key, entry in option.items() if key not in left_out}
+    result = ArgumentSpecValidator({name: specification}).validate({name: value})
+    if "options" in option and not result.error_messages:
+        result = ArgumentSpecValidator({name: option}).validate({name: value})
+    return list(result.error_messages), result.validated_parameters.get(name)
+
+
 def settings(known: Options, values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the value of every option that has one: the inventory's, else the default of the specification.
 
-    A value of the wrong type is left as it is; :func:`wrong_arguments` says what is wrong with it.
+    A wrong value does not count, so that everything else can be looked at: :func:`wrong_arguments` says what is wrong
+    with it.
     """
-    result: dict[str, t.Any] = {}
-    for name, option in known.items():
-        if name in values:
-            validated = ArgumentSpecValidator({name: {**option, "choices": None}}).validate({name: values[name]})
-            result[name] = values[name] if validated.error_messages else validated.validated_parameters[name]
-        elif "default" in option:
-            result[name] = option["default"]
+    result: dict[str, t.Any] = {name: option["default"] for name, option in known.items() if "default" in option}
+    for name in known.keys() & values.keys():
+        messages, value = _validated(name, known[name], values[name])
+        if not messages:
+            result[name] = value
     return result
 
 
 def wrong_arguments(known: Options, values: t.Mapping[str, t.Any]) -> list[str]:
     """Return what is wrong with the values that one host's variables give to options, in Ansible's words."""
-    given = {name: values[name] for name in known if name in values}
-    checked = {
-        name: {key: value for key, value in known[name].items() if key != "choices" or name not in _EXPLAINED_CHOICES}
-        for name in given
-    }
-    return list(ArgumentSpecValidator(checked).validate(given).error_messages)
+    given = {name: option for name, option in known.items() if name in values}
+    return [message for name, option in given.items() for message in _validated(name, option, values[name])[0]]
 
 
 def argument_problems(errors: t.Mapping[str, t.Iterable[str]]) -> list[str]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
@@ -23,12 +23,13 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certif
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
 
-__all__ = ("Spec", "specification")
+__all__ = ("API_PORT", "Spec", "specification")
 
 #: The documented value: see the RETURN of the action plugin ``cluster``.
 Spec = dict[str, t.Any]
 
-_API_PORT = 6443
+#: Where API servers and load balancers listen.
+API_PORT = 6443
 _ETCD_PEER_PORT = 2380
 _ETCD_CLIENT_PORT = 2379
 #: Where kube-proxy says that its rules are in place.
@@ -43,28 +44,28 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
         }
         for host in shape["etcd"]
     }
-    count = len(members)
+    count = "one member" if len(members) == 1 else f"{len(members)} members"
     return {
         "members": members,
         "client_urls": [member["client_url"] for member in members.values()],
         "initial_cluster": ",".join(f"{host}={member['peer_url']}" for host, member in members.items()),
         # One or two members survive no failure, and a restart is one.
         "interrupts": ""
-        if count > 2
-        else f"etcd has {count} member(s) and needs all of them: no quorum and no writes while one restarts",
+        if len(members) > 2
+        else f"etcd has {count} and needs all of them: no quorum and no writes while one restarts",
     }
 
 
 def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
     entrances = [*shape["load_balancers"], *shape["controllers"]]
-    server = settings["cluster_api_server"] or url(shape["addresses"][entrances[0]], _API_PORT)
+    server = settings["cluster_api_server"] or url(shape["addresses"][entrances[0]], API_PORT)
     pki = settings["cluster_pki_directory"]
     return {
         "server": server,
-        "local_server": f"https://127.0.0.1:{_API_PORT}",
+        "local_server": f"https://127.0.0.1:{API_PORT}",
         "names": api_names(shape, settings),
         "client_host": settings["cluster_api_client_host"],
-        "kubeconfig": settings["cluster_api_kubeconfig"] or os.path.join(str(pki), "remote-admin.kubeconfig"),
+        "kubeconfig": settings["cluster_api_kubeconfig"] or posixpath.join(str(pki), "remote-admin.kubeconfig"),
     }
 
 
@@ -76,7 +77,7 @@ def specification(
     :param settings: of all roles, see :func:`settings.settings`.
     :param architectures: ``amd64`` or ``arm64`` by host; a host that was not read has no programs.
     :raises CatalogueError: the catalogue does not have the release, a component or an image.
-    :raises ValueError: a network is none.
+    :raises ValueError: a network of the settings is not a network.
     """
     release = settings["cluster_release"] or catalogue["default_release"]
     versions = settings["cluster_versions"]

@@ -27,14 +27,15 @@ class Topology(t.TypedDict):
 
 
 def node_address(variables: t.Mapping[str, object]) -> str | None:
-    """Return a host's address: ``node_address``, else ``ansible_host`` when that is an IP address."""
+    """Return a host's address: ``node_address``, else ``ansible_host`` when that is an IP address.
+
+    An IPv6 address is written in one way only (RFC 5952), so that addresses can be compared.
+    """
     address = variables.get("node_address")
-    if address:
-        return str(address)
     try:
-        return str(ipaddress.ip_address(str(variables.get("ansible_host"))))
+        return str(ipaddress.ip_address(str(address or variables.get("ansible_host"))))
     except ValueError:
-        return None
+        return str(address) if address else None
 
 
 def topology(

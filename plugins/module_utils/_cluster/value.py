@@ -40,7 +40,8 @@ def cluster(
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
-    Where a problem leaves no specification, it is empty.
+    Where a problem leaves no specification, it is empty. The status is empty too where ``cluster_hosts`` does not say
+    who the hosts are.
 
     :param known: the options of all roles.
     :param values: what the inventory gives them for the cluster as a whole.
@@ -49,22 +50,26 @@ def cluster(
     :param catalogue: the release catalogue.
     """
     errors = {host: wrong_arguments(known, given) for host, given in host_variables.items()}
-    problems = argument_problems(errors)
+    said = {message for messages in errors.values() for message in messages}
+    problems = argument_problems(errors) + [text for text in wrong_arguments(known, values) if text not in said]
     wanted = settings(known, values)
-    if problems and wrong_arguments({name: known[name] for name in known if name.startswith("cluster_")}, values):
-        return {"spec": {}, "status": {}, "plan": _refused(problems)}
+    parts = wanted.get("cluster_hosts", {})
+    problems += [
+        f"cluster_hosts.{part} has {host}, which is not in the inventory; take it out, or give the inventory the host"
+        for part, hosts in parts.items()
+        for host in hosts
+        if host not in host_variables
+    ]
+    if not parts or any(host not in host_variables for hosts in parts.values() for host in hosts):
+        return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
     problems += differences(wanted, converted)
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
-    plan: dict[str, t.Any] = {
-        "changes": [],
-        "warnings": cluster_warnings(shape, wanted),
-        "problems": problems,
-        "etcd": membership(shape, {host: found["hosts"][host] for host in shape["etcd"]}),
-        "summary": [],
-    }
+    plan = _plan(problems)
+    plan["warnings"] = cluster_warnings(shape, wanted)
+    plan["etcd"] = membership(shape, found["hosts"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
         spec = specification(shape, wanted, catalogue, architectures)
@@ -82,5 +87,11 @@ def _given(known: Options, given: t.Mapping[str, t.Any]) -> Options:
     return {name: known[name] for name in known if name in given}
 
 
-def _refused(problems: list[str]) -> dict[str, t.Any]:
-    return {"changes": [], "warnings": [], "problems": problems, "etcd": {}, "summary": []}
+def _plan(problems: list[str]) -> dict[str, t.Any]:
+    return {
+        "changes": [],
+        "warnings": [],
+        "problems": problems,
+        "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
+        "summary": [],
+    }

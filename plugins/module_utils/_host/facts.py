@@ -31,8 +31,8 @@ UNITS = (
     "kubelet.service",
     "kube-proxy.service",
 )
-#: Runs a command and returns (return code, stdout, stderr).
-Run = t.Callable[[list[str]], "tuple[int, str, str]"]
+#: Runs a command and returns (return code, stdout, stderr). It raises OSError where the host lacks the program.
+Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
 _KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig", "--request-timeout=3s"]
@@ -54,6 +54,14 @@ def _text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read()
+    except OSError:
+        return ""
+
+
+def _output(run: Run, command: list[str]) -> str:
+    """Return what a command prints. A host without the program is read all the same: preflight says what is wrong."""
+    try:
+        return run(command)[1]
     except OSError:
         return ""
 
@@ -97,12 +105,12 @@ def _effective_capability(bit: int) -> bool:
 
 
 def _addresses(run: Run) -> list[str]:
-    out = run(["ip", "-oneline", "address", "show"])[1]
+    out = _output(run, ["ip", "-oneline", "address", "show"])
     return re.findall(r"\sinet6?\s+([0-9a-fA-F.:]+)/", out)
 
 
 def _packages(run: Run) -> list[str]:
-    out = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])[1]
+    out = _output(run, ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])
     return [line.split()[0] for line in out.splitlines() if line.endswith(" installed")]
 
 
@@ -171,19 +179,22 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
-    code, out, _err = run([*_KUBECTL, "get", "nodes", "--output=json"])
-    return nodes(json.loads(out)) if code == 0 else {}
+    try:
+        return nodes(json.loads(_output(run, [*_KUBECTL, "get", "nodes", "--output=json"])))
+    except ValueError:
+        # It does not answer.
+        return {}
 
 
 def collect(*, run: Run) -> dict[str, t.Any]:
     """Return the reading of this host.
 
-    :param run: runs a command and returns (return code, stdout, stderr).
+    :param run: see :data:`Run`.
     """
     release = _os_release()
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
-    units = dict(zip(UNITS, run(["systemctl", "is-active", *UNITS])[1].split()))
+    units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
     etcd = _etcd(runs=units.get("etcd.service") == "active")
     cluster: dict[str, str] = {}
     for path, flags in _CLUSTER_FLAGS.items():

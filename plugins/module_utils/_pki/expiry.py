@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import cert as cert
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.spec import PkiError, parse_duration
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates import load_certificates
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.requirements import (
+    CRYPTOGRAPHY,
+    CRYPTOGRAPHY_ERROR,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times import parse_duration, parse_time
 
 __all__ = ("days_until_expiry", "duration_seconds")
 
@@ -19,34 +23,30 @@ def days_until_expiry(pem: str, *, at: str | None = None) -> int:
     """Return whole days until the first of the certificates in a PEM text ends; negative when one has ended.
 
     :param at: the moment to count from, as an ISO 8601 time; now unless given.
-    :raises ValueError: the text holds no certificate that can be read, or ``at`` is no time.
+    :raises ValueError: the text holds no certificate that can be read, or ``at`` is not a time.
     """
-    if cert.CRYPTOGRAPHY_ERROR is not None:
-        raise ValueError(f"days_until_expiry needs cryptography 42.0.0 or newer: {cert.CRYPTOGRAPHY_ERROR}")
+    if CRYPTOGRAPHY_ERROR is not None:
+        raise ValueError(f"days_until_expiry needs {CRYPTOGRAPHY}: {CRYPTOGRAPHY_ERROR}")
     if not isinstance(pem, str):
         raise ValueError(f"days_until_expiry takes the text of a PEM file, not {type(pem).__name__}.")
     try:
-        certificates = cert.load_certificates(pem.encode("utf-8"))
-        end: dt.datetime = min(certificate.not_valid_after_utc for certificate in certificates)
+        certificates = load_certificates(pem.encode("utf-8"))
     except ValueError as error:
-        raise ValueError(f"days_until_expiry: this is no certificate in PEM form: {error}") from error
-    return (end - _moment(at)) // dt.timedelta(days=1)
-
-
-def _moment(text: str | None) -> dt.datetime:
-    if text is None:
-        return dt.datetime.now(dt.timezone.utc)
+        raise ValueError(f"days_until_expiry: this is not a certificate in PEM form: {error}") from error
+    end = min(certificate.not_valid_after_utc for certificate in certificates)
     try:
-        moment = dt.datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", str(text)))
-    except ValueError:
-        raise ValueError(f"days_until_expiry: at is {text!r}: a time is written as '2026-01-31T12:00:00Z'.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+        start = (
+            parse_time(str(at), where="days_until_expiry: at") if at is not None else dt.datetime.now(dt.timezone.utc)
+        )
+    except PkiError as error:
+        raise ValueError(str(error)) from error
+    return (end - start) // dt.timedelta(days=1)
 
 
 def duration_seconds(duration: t.Any) -> int | float:
     """Return the seconds of a duration as cfssl's JSON has it, such as ``8760h``; whole where they are whole.
 
-    :raises ValueError: it is no duration; ``365d`` is none for cfssl either.
+    :raises ValueError: it is not one; ``365d`` is not one for cfssl either.
     """
     try:
         seconds = parse_duration(duration, where="the duration").total_seconds()

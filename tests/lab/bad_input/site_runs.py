@@ -6,19 +6,27 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import typing as t
 
 import playbook
-import yaml
 from support import Cluster, Node, files
 
-_CLUSTER = playbook.ROOT / "roles" / "cluster"
-_CATALOGUE = yaml.safe_load((_CLUSTER / "files" / "catalogue.yml").read_text())
-_OPTIONS = yaml.safe_load((_CLUSTER / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+sys.path.insert(0, str(playbook.ROOT / "lab"))
+
+from collection import make_importable
+
+make_importable()
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import read_catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import POD_NETWORKS
+
+__all__ = ("POD_NETWORKS", "RECORD", "RELEASES", "VERSIONS", "Site")
+
+_CATALOGUE = read_catalogue()
 RELEASES: dict[str, dict[str, str]] = _CATALOGUE["releases"]
 # Of the default release, by component.
 VERSIONS = RELEASES[_CATALOGUE["default_release"]]
-POD_NETWORKS: list[str] = _OPTIONS["cluster_pod_network"]["choices"]
 # What a host knows of the programs that were installed on it.
 RECORD = "/var/lib/hardway/programs.json"
 

@@ -10,24 +10,47 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import cert as cert
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import spec as spec
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.building import (
+    Issuer,
+    build_certificate,
+    build_csr,
+    new_serial,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates import (
+    load_certificate,
+    read,
+    read_extensions,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.comparing import differences, lifetime_difference
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.config import (
+    EXTENDED_KEY_USAGES,
+    KEY_USAGES,
+    parse_config,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.csr import KeySpec, parse_request
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import (
+    PrivateKey,
+    generate_key,
+    key_spec,
+    signed_by,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.names import issuer_of, subject_of
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.notes import Notes
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.templates import authority_template
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.templates import leaf_template as template_of
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
+from cache import cache_directory
 
-CACHE = pathlib.Path(
-    os.environ.get("HARDWAY_CACHE")
-    or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "hardway.kubernetes")
-)
+CACHE = cache_directory()
 VERSIONS = ("1.6.5", "1.4.1")
 RSA = {"algo": "rsa", "size": 2048}
 NAMES = [{"C": "US", "L": "Portland", "O": "Kubernetes", "OU": "CA", "ST": "Oregon"}]
@@ -141,8 +164,8 @@ LEAVES = {
         ],
     ),
     "ocsp-no-check": leaf({"CN": "x"}, ocsp_no_check=True, usages=["ocsp signing"]),
-    "all-extended-usages": leaf({"CN": "x"}, usages=sorted(set(spec.EXTENDED_KEY_USAGES) - {"s/mime"})),
-    "all-key-usages": leaf({"CN": "x"}, usages=sorted(set(spec.KEY_USAGES) - {"signing"})),
+    "all-extended-usages": leaf({"CN": "x"}, usages=sorted(set(EXTENDED_KEY_USAGES) - {"s/mime"})),
+    "all-key-usages": leaf({"CN": "x"}, usages=sorted(set(KEY_USAGES) - {"signing"})),
     "usages-reversed": leaf({"CN": "x"}, usages=["client auth", "server auth", "key encipherment", "signing"]),
     "usage-twice": leaf({"CN": "x"}, usages=["signing", "digital signature", "email protection", "s/mime"]),
     "encipher-only": leaf({"CN": "x"}, usages=["encipher only", "s/mime"]),
@@ -233,25 +256,25 @@ def authority(cfssl, tmp_path_factory):
 
 
 def leaf_template(case, *, strict=False):
-    notes = spec.Notes(strict=strict)
+    notes = Notes(strict=strict)
     config = {"signing": {"default": {"expiry": "1h"}, "profiles": {"p": case.profile}}}
-    parsed = spec.parse_request(case.csr, where="csr", notes=notes)
-    chosen = spec.parse_config(config, where="config", notes=notes).profile("p", user="leaf", notes=notes)
-    return cert.leaf_template(parsed, chosen, case.hosts, where="leaf", notes=notes)
+    parsed = parse_request(case.csr, where="csr", notes=notes)
+    chosen = parse_config(config, where="config", notes=notes).profile("p", user="leaf", notes=notes)
+    return template_of(parsed, chosen, case.hosts, where="leaf", notes=notes)
 
 
 def fields(certificate):
     """Every field of a certificate under a name of its own, so that a difference says where it is."""
     # Not .extensions: it does not read "encipher only" without "key agreement", which cfssl writes.
-    extensions, _added = cert._extensions(certificate)
+    extensions, _added = read_extensions(certificate)
     found = {
         "version": certificate.version,
         "serial": certificate.serial_number,
         "signature algorithm": certificate.signature_algorithm_oid.dotted_string,
-        "issuer": certificate.issuer.public_bytes(),
+        "issuer": issuer_of(certificate).public_bytes(),
         "not before": certificate.not_valid_before_utc,
         "not after": certificate.not_valid_after_utc,
-        "subject": certificate.subject.public_bytes(),
+        "subject": subject_of(certificate).public_bytes(),
         "public key": certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         "order of extensions": [entry.oid.dotted_string for entry in extensions],
     }
@@ -262,15 +285,15 @@ def fields(certificate):
 
 def assert_same(directory, name, template, ca=None):
     def load(stem):
-        key = cert.PrivateKey.load((directory / f"{stem}-key.pem").read_bytes())
-        return cert.load_certificate((directory / f"{stem}.pem").read_bytes()), key.key
+        key = PrivateKey.load((directory / f"{stem}-key.pem").read_bytes())
+        return load_certificate((directory / f"{stem}.pem").read_bytes()), key.key
 
     theirs, key = load(name)
     issuer, signing_key = None, key
     if ca:
         authority, signing_key = load(ca)
-        issuer = cert.Issuer(authority.subject, cert.own_key_identifier(authority))
-    ours = cert.build_certificate(
+        issuer = Issuer(subject_of(authority), read(authority).key_identifier)
+    ours = build_certificate(
         template,
         key.public_key(),
         issuer,
@@ -283,23 +306,23 @@ def assert_same(directory, name, template, ca=None):
     assert ours.tbs_certificate_bytes == theirs.tbs_certificate_bytes
     if not isinstance(signing_key, ec.EllipticCurvePrivateKey):  # its signatures differ each time
         assert ours.public_bytes(Encoding.DER) == theirs.public_bytes(Encoding.DER)
-    our_csr, their_csr = cert.build_csr(template, key), (directory / f"{name}.csr").read_bytes()
+    our_csr, their_csr = build_csr(template, key), (directory / f"{name}.csr").read_bytes()
     if isinstance(key, ec.EllipticCurvePrivateKey):
         our_csr, their_csr = (x509.load_pem_x509_csr(csr).tbs_certrequest_bytes for csr in (our_csr, their_csr))
     assert our_csr == their_csr
     # What it chose by itself is what we choose: key, serial number, dates.
-    assert cert.key_spec(key.public_key()) == template.key
+    assert key_spec(key.public_key()) == template.key
     header = (directory / f"{name}-key.pem").read_bytes().splitlines()[0]
     if template.key.algo != "ed25519":  # nobody else reads cfssl's header for those
-        assert cert.generate_key(template.key).pem.splitlines()[0] == header
+        assert generate_key(template.key).pem.splitlines()[0] == header
     assert 0 < theirs.serial_number < 1 << 159
-    assert 0 < cert.new_serial() < 1 << 159
+    assert 0 < new_serial() < 1 << 159
     start, end = theirs.not_valid_before_utc, theirs.not_valid_after_utc
-    expected = template.period(start + template.backdate)
+    expected = template.period(start + template.profile.backdate)
     assert expected == (start, end)
     # And what cfssl made is found to be in order.
-    assert cert.differences(theirs, template) == []
-    assert cert.lifetime_difference(theirs, template, ca_end=None) is None
+    assert differences(theirs, template) == []
+    assert lifetime_difference(theirs, template, ca_end=None) is None
 
 
 def pairs(cases):
@@ -322,9 +345,9 @@ def test_authorities(cfssl, tmp_path, name):
     request = AUTHORITIES[name].csr
     (tmp_path / "csr.json").write_text(json.dumps(request))
     cfssl.gencert(tmp_path, "ca", "-initca", "csr.json")
-    notes = spec.Notes(strict=False)
-    parsed = spec.parse_request(request, where="csr", notes=notes)
-    assert_same(tmp_path, "ca", cert.authority_template(parsed, where="ca", notes=notes))
+    notes = Notes(strict=False)
+    parsed = parse_request(request, where="csr", notes=notes)
+    assert_same(tmp_path, "ca", authority_template(parsed, where="ca", notes=notes))
 
 
 @pytest.mark.parametrize(("cfssl", "name"), pairs(LEAVES), indirect=["cfssl"], scope="session")
@@ -340,7 +363,7 @@ def test_both_refuse(authority, cfssl, tmp_path, name):
     made = cfssl.issue(tmp_path, REFUSED[name], check=False)
     assert made.returncode != 0 or b"BEGIN CERTIFICATE" not in made.stdout, made.stdout
     for strict in (True, False):
-        with pytest.raises(spec.PkiError):
+        with pytest.raises(PkiError):
             leaf_template(REFUSED[name], strict=strict)
 
 
@@ -363,8 +386,8 @@ def test_a_name_given_twice_is_the_one_thing_that_we_make_otherwise(authority, c
     shutil.copytree(authority, tmp_path, dirs_exist_ok=True)
     cfssl.issue(tmp_path, case)
     with pytest.raises(ValueError, match="duplicate attributes"):
-        cert.load_certificate((tmp_path / "leaf.pem").read_bytes())
-    with pytest.raises(spec.PkiError, match="has the same O twice"):
+        load_certificate((tmp_path / "leaf.pem").read_bytes())
+    with pytest.raises(PkiError, match="has the same O twice"):
         leaf_template(case, strict=True)
     assert [text for rdn in leaf_template(case).subject for _oid, text in rdn] == ["a", "x"]
 
@@ -373,8 +396,8 @@ def test_a_name_given_twice_is_the_one_thing_that_we_make_otherwise(authority, c
 def test_keys_of_cfssl_are_read(tmp_path, key):
     (tmp_path / "csr.json").write_text(json.dumps({"CN": "x", **({"key": key} if key else {})}))
     Cfssl("1.6.5").gencert(tmp_path, "ca", "-initca", "csr.json")
-    loaded = cert.PrivateKey.load((tmp_path / "ca-key.pem").read_bytes())
-    certificate = cert.load_certificate((tmp_path / "ca.pem").read_bytes())
-    assert cert.signed_by(certificate, loaded.public)
-    expected = spec.KeySpec(key["algo"], key.get("size", 256)) if key else spec.KeySpec()
-    assert cert.key_spec(loaded.public) == expected
+    loaded = PrivateKey.load((tmp_path / "ca-key.pem").read_bytes())
+    certificate = load_certificate((tmp_path / "ca.pem").read_bytes())
+    assert signed_by(certificate, loaded.public)
+    expected = KeySpec(key["algo"], key.get("size", 256)) if key else KeySpec()
+    assert key_spec(loaded.public) == expected
