@@ -57,7 +57,7 @@ lab-info: ## nodes, kubeconfig and shell of the lab
 lab-shell: ## a shell on HOST (client unless given)
 	@docker exec -it $(call container,$(or $(HOST),client)) bash
 
-lab-wipe: setup ## make HOST anew, empty
+lab-wipe: setup ## remove HOST and make it again, empty
 	@test -n "$(HOST)" || { echo "lab-wipe: name the host: make lab-wipe HOST=wrk02" >&2; exit 1; }
 	@ansible-playbook -i $(INVENTORY) lab/destroy.yml --limit $(HOST)
 	@ansible-playbook -i $(INVENTORY) lab/create.yml --limit $(HOST)
@@ -123,7 +123,7 @@ test-faults: setup ## what a client of the running lab sees while a part fails, 
 test-check-runs: setup ## check runs foretell what real runs do, one edit of the inventory after another
 	@python -m pytest -q tests/lab/properties/test_check_mode.py --ansible-inventory=$(INVENTORY)
 
-test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (remakes the lab)
+test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (makes the lab again)
 	@$(MAKE) --no-print-directory lab-down
 	@$(MAKE) --no-print-directory lab-hosts
 	@python -m pytest -q tests/lab/scratch --ansible-inventory=$(INVENTORY)
@@ -188,7 +188,7 @@ test-full: setup ## everything that proves it
 parts: ## what make test consists of, what each part proves, and how long it took here
 	@python3 tests/run.py parts
 
-bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab); then bench-pki
+bench: setup ## how long it takes, beside a plain shell script (removes the lab and makes it again); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
 	@$(MAKE) --no-print-directory bench-pki
 

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def _collection_tree() -> pathlib.Path:
-    """Return the directory that holds `ansible_collections`; in a clone, make the link in it as `make setup` does."""
+    """Return the directory that holds `ansible_collections`; in a clone, make the link in it."""
     here = pathlib.Path(__file__).absolute().parents[1]
     if here.parts[-3:] == ("ansible_collections", "hardway", "kubernetes"):
         return here.parents[2]  # ansible-test runs in such a tree

@@ -54,8 +54,7 @@ python() {
         .venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
         echo "$stamp" >.venv/stamp
     fi
-    mkdir -p .collections/ansible_collections/hardway
-    ln -sfn ../../.. .collections/ansible_collections/hardway/kubernetes
+    PYTHONPATH=lab .venv/bin/python -c 'import collection; collection.make_importable()'
 }
 
 engine_answers() { docker info >/dev/null 2>&1; }

@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return ``spec``, ``status``, ``plan`` and ``check_mode``."""
         task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec({"readings": {"type": "str", "required": True}})
         known = _known_options()
         own = self._own(known, task_vars)

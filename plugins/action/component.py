@@ -78,7 +78,10 @@ class ActionModule(ActionBase):
             turns.fail(host, message.strip().split("\n", 1)[0])
 
     def _call(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], *, turn: str) -> dict[str, t.Any]:
-        return self._execute_module(module_name=_MODULE, module_args={**arguments, "turn": turn}, task_vars=task_vars)
+        done: dict[str, t.Any] = self._execute_module(
+            module_name=_MODULE, module_args={**arguments, "turn": turn}, task_vars=task_vars
+        )
+        return done
 
     def _note_steps(self, result: t.Mapping[str, t.Any], component: str, host: str) -> None:
         """Add what would be done to the plan of this run."""
@@ -118,7 +121,7 @@ class ActionModule(ActionBase):
     @staticmethod
     def _published(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the entries of the programs that the component installs: what it does not need does not go there."""
-        names = arguments.get("programs") or []
+        names = [*(arguments.get("programs") or []), *(arguments.get("tools") or [])]
         published = arguments.get("published") or {}
         try:
             chosen(names, published)

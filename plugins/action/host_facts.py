@@ -20,7 +20,7 @@ class ActionModule(ActionBase):
         """Run the module with the task's own arguments."""
         super().run(tmp, task_vars)
         asked = time.time()
-        result = self._execute_module(
+        result: dict[str, t.Any] = self._execute_module(
             module_name="hardway.kubernetes.host_facts", module_args=dict(self._task.args), task_vars=task_vars or {}
         )
         answered = time.time()

@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             given = list(arguments.get("changed_files") or [])
             arguments["changed_files"] = given + [path for path in changed_files() if path not in given]
-        result = self._execute_module(
+        result: dict[str, t.Any] = self._execute_module(
             module_name="hardway.kubernetes.kubeconfig", module_args=arguments, task_vars=task_vars
         )
         if self._task.check_mode:

@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        result = self._execute_module(
+        result: dict[str, t.Any] = self._execute_module(
             module_name="hardway.kubernetes.x509_cfssl_compat", module_args=arguments, task_vars=task_vars
         )
         if self._task.check_mode:

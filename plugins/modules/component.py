@@ -37,7 +37,14 @@ options:
     type: str
     required: true
   programs:
-    description: Names of the programs to install. They must be among O(published).
+    description:
+      - Names of the programs to install. They must be among O(published). A new one restarts the unit.
+    type: list
+    elements: str
+    default: []
+  tools:
+    description:
+      - Names of further programs to install, which the unit does not run. A new one restarts nothing.
     type: list
     elements: str
     default: []
@@ -204,7 +211,8 @@ EXAMPLES = r"""
 - name: Run kube-apiserver
   hardway.kubernetes.component:
     name: kube-apiserver
-    programs: [kube-apiserver, kubectl]
+    programs: [kube-apiserver]
+    tools: [kubectl]
     published: "{{ cluster.spec.hosts[inventory_hostname].programs }}"
     files:
       - path: /var/lib/kubernetes
@@ -289,6 +297,7 @@ seconds_to_healthy:
 """
 
 import base64
+import typing as t
 from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
@@ -338,6 +347,7 @@ _UNIT = {
 _ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "programs": {"type": "list", "elements": "str", "default": []},
+    "tools": {"type": "list", "elements": "str", "default": []},
     "published": {"type": "dict", "default": {}},
     "files": {
         "type": "list",
@@ -372,7 +382,7 @@ def _files(module: AnsibleModule, unit: ComponentUnit | None) -> list[ComponentF
     ]
 
 
-def _unit(params: dict | None) -> ComponentUnit | None:
+def _unit(params: dict[str, t.Any] | None) -> ComponentUnit | None:
     if params is None:
         return None
     health = params["health"] or {}
@@ -391,6 +401,7 @@ def _component(module: AnsibleModule) -> Component:
     return Component(
         name=params["name"],
         programs=chosen(params["programs"], params["published"]),
+        tools=chosen(params["tools"], params["published"]),
         files=_files(module, unit),
         unit=unit,
         opener=partial(open_url, timeout=params["download_timeout"], follow_redirects="safe"),

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import sys
 
+import pytest
 from hypothesis import settings
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
@@ -20,3 +22,16 @@ make_importable()
 # The same commit is tested with the same examples; the fuzz tests take others, by a seed that is printed.
 settings.register_profile("same every time", derandomize=True)
 settings.load_profile("same every time")
+
+
+@pytest.fixture(scope="session")
+def openssl():
+    """Run openssl with these arguments; return what it printed."""
+
+    def run(*arguments: object, cwd: pathlib.Path | None = None) -> str:
+        command = ["openssl", *(str(argument) for argument in arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return run

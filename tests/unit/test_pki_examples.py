@@ -22,7 +22,7 @@ RSA = {"algo": "rsa", "size": 2048}
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
+def directory(tmp_path_factory, openssl):
     """What the examples take for granted: a cfssl user's files, two authorities, a home directory."""
     top = tmp_path_factory.mktemp("examples")
     for name in ("srv/kthw", "home/.kube", "etc/deploy"):
@@ -46,11 +46,9 @@ def directory(tmp_path_factory):
     for name, document in files.items():
         (top / "srv" / "kthw" / f"{name}.json").write_text(json.dumps(document))
     for name in ("blue", "green"):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}-ca.pem"],
-            cwd=top / "etc" / "deploy", check=True, capture_output=True,
-        )  # fmt: skip
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-subj", f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}-ca.pem",
+                cwd=top / "etc" / "deploy")  # fmt: skip
     return top
 
 

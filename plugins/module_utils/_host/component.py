@@ -101,6 +101,7 @@ class Component:
 
     :param name: name of the component; its journal has it.
     :param programs: what it installs.
+    :param tools: further programs, which the unit does not run.
     :param files: paths, in the order in which they are made.
     :param records: directory of the collection's records.
     :param opener: opens an address of a program.
@@ -118,6 +119,7 @@ class Component:
         unit: ComponentUnit | None,
         opener: Opener,
         run: Run,
+        tools: t.Sequence[Program] = (),
         records: str = RECORDS,
         accounts_later: bool = False,
     ) -> None:
@@ -127,6 +129,7 @@ class Component:
             )
         self.name = name
         self._wanted = list(programs)
+        self._tools = list(tools)
         self._files = list(files)
         self._options = unit
         self._unit = Unit(unit.name, run=run) if unit else None
@@ -156,7 +159,7 @@ class Component:
 
     def _plan_programs(self, plan: Plan) -> list[str]:
         written: list[str] = []
-        for program in self._wanted:
+        for program in [*self._wanted, *self._tools]:
             reason = self._programs.reason(program)
             if reason is None:
                 continue
@@ -166,7 +169,8 @@ class Component:
             plan.commands += Programs.commands(program)
             text = f"{program['name']} {program['version']}: {reason}\n"
             plan.diff.append({"before": "", "after": text})
-            written += Programs.destinations(program).values()
+            if program in self._wanted:
+                written += Programs.destinations(program).values()
         return written
 
     def _plan_files(self, plan: Plan) -> list[str]:

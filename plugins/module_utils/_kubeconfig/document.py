@@ -77,7 +77,9 @@ def render(value: Document) -> str:
 
 def _value(content: bytes | str) -> t.Any:
     try:
-        return yaml.load(content, Loader=_loader())
+        # Bytes, because libyaml takes no text that Ansible has tagged.
+        encoded = content if isinstance(content, bytes) else content.encode("utf-8")
+        return yaml.load(encoded, Loader=_loader())
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ValueError("it is not YAML") from error
 

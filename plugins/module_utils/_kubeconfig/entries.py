@@ -161,12 +161,10 @@ def _refuse_left_over(options: t.Mapping[str, object], message: str) -> None:
 
 def _add_imported(parts: _Parts, found: Imported, entry: Entry) -> None:
     """Take the context of another kubeconfig under the names that the entry gives."""
-    cluster = dataclasses.replace(found.cluster, name=entry["cluster_name"] or found.cluster.name)
-    user = dataclasses.replace(found.user, name=entry["user"] or found.user.name)
-    name = entry["context"] or found.context.name
-    parts.clusters.append(cluster)
-    parts.users.append(user)
-    parts.contexts.append(Context(name, cluster.name, user.name, entry["namespace"] or found.context.namespace))
+    taken = found.renamed(context=entry["context"], cluster_name=entry["cluster_name"], user=entry["user"])
+    parts.clusters.append(taken.cluster)
+    parts.users.append(taken.user)
+    parts.contexts.append(dataclasses.replace(taken.context, namespace=entry["namespace"] or taken.context.namespace))
 
 
 def _check_agreement(path: str, first: Entry, other: Entry) -> None:

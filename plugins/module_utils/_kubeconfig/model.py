@@ -59,6 +59,13 @@ class Imported:
     cluster: Cluster
     user: User
 
+    def renamed(self, *, context: str | None, cluster_name: str | None, user: str | None) -> Imported:
+        """Return the same under other names, as far as they are given."""
+        cluster = dataclasses.replace(self.cluster, name=cluster_name or self.cluster.name)
+        owner = dataclasses.replace(self.user, name=user or self.user.name)
+        joined = Context(context or self.context.name, cluster.name, owner.name, self.context.namespace)
+        return Imported(joined, cluster, owner)
+
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:

@@ -24,7 +24,7 @@ from artifact_mirror.golang import MODULES_DIRECTORY, Go, pinned_go_mod
 from artifact_mirror.images import DebianFiles, ImageBuilder
 from artifact_mirror.progress import Progress
 
-from cache import cache_directory
+from cache import cache_directory, mirror_directory
 
 CATALOGUE = Catalogue.load()
 ARCHITECTURES = ("amd64", "arm64")
@@ -76,6 +76,10 @@ def test_cache_directory(variables: dict[str, str], expected: str, monkeypatch: 
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert str(cache_directory()) == expected
+    monkeypatch.delenv("HARDWAY_MIRROR", raising=False)
+    assert str(mirror_directory()) == f"{expected}/mirror"
+    monkeypatch.setenv("HARDWAY_MIRROR", "/elsewhere")
+    assert str(mirror_directory()) == "/elsewhere"
 
 
 # --- checksum files -------------------------------------------------------------------------------

@@ -68,10 +68,10 @@ def action(tmp_path):
 def run(action, tmp_path):
     """Run the plugin; return what the module would get."""
 
-    def run(*files, check=False, unit=None, programs=None, published=None, **variables):
+    def run(*files, check=False, unit=None, programs=None, tools=(), published=None, **variables):
         variables = {**variables, "ansible_search_path": [str(tmp_path)]}
         arguments = {"files": [dict(entry) for entry in files], "unit": unit}
-        arguments |= {"programs": programs, "published": published} if programs else {}
+        arguments |= {"programs": programs, "tools": list(tools), "published": published} if programs else {}
         made = action(check=check, variables=variables, **arguments)
         with mock.patch.object(made, "_execute_module", return_value={"changed": True}) as module:
             assert made.run(task_vars=variables) == {"changed": True}
@@ -224,7 +224,9 @@ PROGRAM = {"version": "1", "url": "https://e/x", "checksum_url": "https://e/x.sh
 
 
 def test_what_a_host_does_not_install_does_not_go_there(run):
-    assert run(programs=["b"], published={"a": PROGRAM, "b": PROGRAM})["published"] == {"b": PROGRAM}
+    published = dict.fromkeys("abc", PROGRAM)
+    assert run(programs=["b"], published=published)["published"] == {"b": PROGRAM}
+    assert run(programs=["b"], tools=["c"], published=published)["published"] == {"b": PROGRAM, "c": PROGRAM}
 
 
 def test_an_unknown_program(run):

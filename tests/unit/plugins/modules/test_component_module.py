@@ -287,6 +287,13 @@ def test_a_new_program_restarts(converge, host):
     assert host.running[str(host.bin / "etcd")] == "etcd 2"
 
 
+def test_a_new_tool_restarts_nothing(converge, host):
+    options = host.program("etcdctl")
+    data = converge(tools=options.pop("programs"), **options)
+    assert data["steps"] == ["install etcd 1"]
+    assert host.log == []
+
+
 def test_a_program_that_somebody_replaced_restarts_and_is_replaced_again(component, host):
     component(**host.program("etcd 1"))
     (host.bin / "etcd").write_text("by hand")
@@ -829,7 +836,7 @@ def test_arguments_that_make_no_sense(component, host, entry, message):
     assert message in outcome.message
 
 
-@pytest.mark.parametrize("name", ["", "../etcd", "a/b", ".x"])
+@pytest.mark.parametrize("name", ["", "../etcd", "a/b", ".x", " x"])
 def test_a_name_that_is_not_a_name(component, name):
     assert "is not the name of a component" in component(name=name).message
 

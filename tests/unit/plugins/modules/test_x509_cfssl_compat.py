@@ -19,10 +19,14 @@ import sys
 import textwrap
 import threading
 import time
+import types
 
 import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic
+from ansible_collections.hardway.kubernetes.plugins.modules import x509_cfssl_compat
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 MODULE = "x509_cfssl_compat"
 NAMES = [{"C": "US", "L": "Portland", "O": "Kubernetes", "OU": "CA", "ST": "Oregon"}]
@@ -38,16 +42,7 @@ CONFIG = {
 }
 
 
-def openssl(*arguments: object, check: bool = True) -> str:
-    done = subprocess.run(
-        ["openssl", *(str(argument) for argument in arguments)], capture_output=True, text=True, check=False
-    )
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def plan(**changes):
+def wanted(**changes):
     """Two authorities and two leaves, with ECDSA keys because they are quick to make."""
     params = {
         "config": copy.deepcopy(CONFIG),
@@ -86,9 +81,40 @@ def issue(run_module, pki):
 
 @pytest.fixture
 def made(issue):
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert not outcome.failed, outcome.message
     return outcome
+
+
+@pytest.fixture
+def verify(openssl, pki):
+    """Let openssl follow a certificate to its authority."""
+
+    def run(name, *options, ca="ca"):
+        assert openssl("verify", *options, "-CAfile", f"{ca}.pem", f"{name}.pem", cwd=pki).endswith("OK\n")
+
+    return run
+
+
+@pytest.fixture
+def foreign(openssl, pki):
+    """Make an authority and leaves as openssl does, with keys that only their owner may read."""
+    pki.mkdir()
+
+    def authority(subject, usages, *more):
+        openssl("req", "-x509", "-new", "-key", "ca-key.pem", "-subj", subject, "-days", "3650", "-out", "ca.pem",
+                "-addext", f"keyUsage=critical,{usages}", *more, cwd=pki)  # fmt: skip
+
+    def leaf(name, subject, extensions):
+        (pki / "ext").write_text(extensions)
+        openssl("genrsa", "-out", f"{name}-key.pem", "2048", cwd=pki)
+        openssl("req", "-new", "-key", f"{name}-key.pem", "-subj", subject, "-out", f"{name}.csr", cwd=pki)
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-days", "365",
+                "-extfile", "ext", "-out", f"{name}.pem", cwd=pki)  # fmt: skip
+        for key in pki.glob("*-key.pem"):
+            key.chmod(0o600)
+
+    return types.SimpleNamespace(authority=authority, leaf=leaf)
 
 
 def snapshot(directory: pathlib.Path) -> dict[str, tuple]:
@@ -101,22 +127,19 @@ def snapshot(directory: pathlib.Path) -> dict[str, tuple]:
 # --- making ----------------------------------------------------------------------------------------
 
 
-def test_a_first_run_makes_pairs_that_openssl_accepts(made, pki):
+def test_a_first_run_makes_pairs_that_openssl_accepts(made, openssl, pki, verify):
     assert made.data["changed"] is True
     assert set(made.statuses.values()) == {"issued"}
     for name in ("wrk01", "admin"):
-        assert openssl("verify", "-x509_strict", "-CAfile", pki / "ca.pem", pki / f"{name}.pem").strip().endswith("OK")
-        public = openssl("pkey", "-in", pki / f"{name}-key.pem", "-pubout")
-        assert public == openssl("x509", "-in", pki / f"{name}.pem", "-noout", "-pubkey")
-        assert public == openssl("req", "-in", pki / f"{name}.csr", "-noout", "-pubkey", "-verify").replace(
-            "Certificate request self-signature verify OK\n", ""
-        )
-    assert (
-        openssl("verify", "-CAfile", pki / "ca.pem", "-purpose", "sslserver", pki / "wrk01.pem").strip().endswith("OK")
-    )
+        verify(name, "-x509_strict")
+        public = openssl("pkey", "-in", f"{name}-key.pem", "-pubout", cwd=pki)
+        assert public == openssl("x509", "-in", f"{name}.pem", "-noout", "-pubkey", cwd=pki)
+        said = openssl("req", "-in", f"{name}.csr", "-noout", "-pubkey", "-verify", cwd=pki)
+        assert public == said.replace("Certificate request self-signature verify OK\n", "")
+    verify("wrk01", "-purpose", "sslserver")
 
 
-def test_the_result_says_what_openssl_says(made, pki):
+def test_the_result_says_what_openssl_says(made, openssl):
     result = made.by_name["wrk01"]
     text = openssl("x509", "-in", result["certificate"], "-noout", "-serial", "-fingerprint", "-sha256", "-dates")
     assert f"serial={result['serial']}" in text
@@ -130,7 +153,7 @@ def test_the_result_says_what_openssl_says(made, pki):
     assert made.data["summary"] == {"unchanged": 0, "issued": 4, "renewed": 0, "reissued": 0}
 
 
-def test_extensions_are_those_of_cfssl_and_in_its_order(made, pki):
+def test_extensions_are_those_of_cfssl_and_in_its_order(made, pki, openssl):
     text = openssl("x509", "-in", pki / "wrk01.pem", "-noout", "-text")
     shown = [line.strip() for line in text.splitlines() if line.strip().startswith("X509v3 ")]
     assert shown == [
@@ -161,7 +184,7 @@ def test_extensions_are_those_of_cfssl_and_in_its_order(made, pki):
         ({"algo": "ed25519"}, "PRIVATE KEY", "ED25519"),
     ],
 )
-def test_key_forms_and_signature_hashes(issue, pki, key, header, signature):
+def test_key_forms_and_signature_hashes(issue, pki, key, header, signature, openssl):
     outcome = issue(authorities=[{"name": "ca", "csr": {"CN": "x", "key": key}}])
     assert not outcome.failed, outcome.message
     assert (pki / "ca-key.pem").read_text().startswith(f"-----BEGIN {header}-----")
@@ -170,7 +193,7 @@ def test_key_forms_and_signature_hashes(issue, pki, key, header, signature):
     assert issue(authorities=[{"name": "ca", "csr": {"CN": "x", "key": key}}]).data["changed"] is False
 
 
-def test_dates_are_rounded_and_backdated(made, pki):
+def test_dates_are_rounded_and_backdated(made):
     start = dt.datetime.strptime(made.by_name["wrk01"]["not_before"], "%Y-%m-%dT%H:%M:%SZ")
     assert start.second == 0
     age = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None) - start
@@ -182,25 +205,25 @@ def test_dates_are_rounded_and_backdated(made, pki):
     assert end - start == dt.timedelta(hours=43800)
 
 
-def test_files_of_a_cfssl_user(issue, made, pki):
+def test_files_of_a_cfssl_user(issue, made, pki, verify):
     (pki / "ca-config.json").write_text(json.dumps(CONFIG))
     (pki / "kubernetes-csr.json").write_text(json.dumps({"cn": "kubernetes", "hosts": ["ignored"]}))
     leaf = {"name": "kubernetes", "csr": "kubernetes-csr.json", "profile": "kubernetes"}
     outcome = issue(config="ca-config.json", certificates=[{**leaf, "hosts": ["10.32.0.1", "localhost"]}])
     assert not outcome.failed, outcome.message
     assert outcome.by_name["kubernetes"]["sans"] == ["DNS:localhost", "IP:10.32.0.1"]
-    openssl("verify", "-CAfile", pki / "ca.pem", pki / "kubernetes.pem")
+    verify("kubernetes")
 
 
-def test_an_intermediate_signs_what_names_it(issue, pki):
-    params = plan(
+def test_an_intermediate_signs_what_names_it(issue, verify):
+    params = wanted(
         certificates=[
             {"name": "leaf", "ca": "middle", "profile": "kubernetes", "csr": {"CN": "leaf"}},
             {"name": "middle", "ca": "ca", "profile": "intermediate", "csr": {"CN": "middle"}},
         ]
     )
     assert not issue(**params).failed
-    openssl("verify", "-CAfile", pki / "ca.pem", "-untrusted", pki / "middle.pem", pki / "leaf.pem")
+    verify("leaf", "-untrusted", "middle.pem")
     assert issue(**params).data["changed"] is False
     params["certificates"][1]["csr"]["CN"] = "center"
     outcome = issue(**params)
@@ -212,7 +235,7 @@ def test_an_intermediate_signs_what_names_it(issue, pki):
 
 def test_a_second_run_touches_nothing(issue, made, pki):
     before = snapshot(pki)
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.data["changed"] is False
     assert snapshot(pki) == before
     assert {name: entry["serial"] for name, entry in outcome.by_name.items()} == {
@@ -224,106 +247,74 @@ def test_modes_are_set_and_kept(issue, made, pki):
     assert stat.S_IMODE((pki / "wrk01-key.pem").stat().st_mode) == 0o600
     assert stat.S_IMODE((pki / "wrk01.pem").stat().st_mode) == 0o644
     (pki / "wrk01-key.pem").chmod(0o644)
-    predicted = issue(**plan(), check=True)
+    predicted = issue(**wanted(), check=True)
     assert predicted.by_name["wrk01"]["reasons"] == ["Mode of wrk01-key.pem is 0644 instead of 0600"]
     assert stat.S_IMODE((pki / "wrk01-key.pem").stat().st_mode) == 0o644
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.data["changed"] is True
     assert outcome.statuses["wrk01"] == "unchanged"
     assert stat.S_IMODE((pki / "wrk01-key.pem").stat().st_mode) == 0o600
 
 
-def test_a_pair_that_openssl_made_is_adopted(issue, pki):
-    pki.mkdir()
-    openssl(
-        "ecparam", "-name", "prime256v1", "-genkey", "-out", pki / "ca-key.pem"
-    )  # with EC PARAMETERS before the key
-    openssl(
-        "req", "-x509", "-new", "-key", pki / "ca-key.pem", "-subj", "/CN=Kubernetes", "-days", "3650",
-        "-out", pki / "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-    )  # fmt: skip
-    openssl("genrsa", "-out", pki / "leaf-key.pem", "2048")
-    openssl("req", "-new", "-key", pki / "leaf-key.pem", "-subj", "/O=system:nodes/CN=leaf", "-out", pki / "leaf.csr")
-    extensions = pki / "ext"
-    extensions.write_text(
+RSA = {"algo": "rsa", "size": 2048}
+
+
+def test_a_pair_that_openssl_made_is_adopted(issue, foreign, openssl, pki):
+    # With EC PARAMETERS before the key.
+    openssl("ecparam", "-name", "prime256v1", "-genkey", "-out", "ca-key.pem", cwd=pki)
+    foreign.authority("/CN=Kubernetes", "keyCertSign,cRLSign")
+    foreign.leaf(
+        "leaf",
+        "/O=system:nodes/CN=leaf",
         "keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=clientAuth,serverAuth\n"
-        "basicConstraints=CA:FALSE\nsubjectAltName=IP:10.0.0.1,DNS:leaf\n"
+        "basicConstraints=CA:FALSE\nsubjectAltName=IP:10.0.0.1,DNS:leaf\n",
     )
-    openssl(
-        "x509", "-req", "-in", pki / "leaf.csr", "-CA", pki / "ca.pem", "-CAkey", pki / "ca-key.pem",
-        "-days", "365", "-extfile", extensions, "-out", pki / "leaf.pem",
-    )  # fmt: skip
-    for name in ("ca-key.pem", "leaf-key.pem"):
-        (pki / name).chmod(0o600)
     before = snapshot(pki)
+    csr = {"CN": "leaf", "names": [{"O": "system:nodes"}], "key": RSA}
     outcome = issue(
         config=CONFIG,
         authorities=[{"name": "ca", "csr": {"CN": "Kubernetes"}}],
-        certificates=[
-            {
-                "name": "leaf",
-                "profile": "kubernetes",
-                "hosts": ["leaf", "10.0.0.1"],
-                "csr": {"CN": "leaf", "names": [{"O": "system:nodes"}], "key": {"algo": "rsa", "size": 2048}},
-            }
-        ],
+        certificates=[{"name": "leaf", "profile": "kubernetes", "hosts": ["leaf", "10.0.0.1"], "csr": csr}],
     )
     assert outcome.data["changed"] is False, outcome.data
     assert snapshot(pki) == before
 
 
-def test_what_kubeadm_made_is_adopted(issue, pki):
+def test_what_kubeadm_made_is_adopted(issue, foreign, openssl, pki, verify):
     """Its authority names itself in a SAN and may sign more than certificates; its leaves have no key identifier."""
-    pki.mkdir()
-    openssl("genrsa", "-out", pki / "ca-key.pem", "2048")
-    openssl(
-        "req", "-x509", "-new", "-key", pki / "ca-key.pem", "-subj", "/CN=kubernetes", "-days", "3650",
-        "-out", pki / "ca.pem", "-addext", "keyUsage=critical,digitalSignature,keyEncipherment,keyCertSign",
-        "-addext", "subjectAltName=DNS:kubernetes",
-    )  # fmt: skip
-    extensions = pki / "ext"
-    extensions.write_text(
-        "keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=clientAuth\n"
-        "basicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=keyid\n"
+    openssl("genrsa", "-out", "ca-key.pem", "2048", cwd=pki)
+    usages = "digitalSignature,keyEncipherment"
+    foreign.authority("/CN=kubernetes", f"{usages},keyCertSign", "-addext", "subjectAltName=DNS:kubernetes")
+    foreign.leaf(
+        "admin",
+        "/O=kubeadm:cluster-admins/CN=kubernetes-admin",
+        f"keyUsage=critical,{usages}\nextendedKeyUsage=clientAuth\nbasicConstraints=critical,CA:FALSE\n"
+        "subjectKeyIdentifier=none\nauthorityKeyIdentifier=keyid\n",
     )
-    openssl("genrsa", "-out", pki / "admin-key.pem", "2048")
-    openssl(
-        "req", "-new", "-key", pki / "admin-key.pem", "-subj", "/O=kubeadm:cluster-admins/CN=kubernetes-admin",
-        "-out", pki / "admin.csr",
-    )  # fmt: skip
-    openssl(
-        "x509", "-req", "-in", pki / "admin.csr", "-CA", pki / "ca.pem", "-CAkey", pki / "ca-key.pem", "-days", "365",
-        "-extfile", extensions, "-out", pki / "admin.pem",
-    )  # fmt: skip
-    for name in ("ca-key.pem", "admin-key.pem"):
-        (pki / name).chmod(0o600)
     before = snapshot(pki)
-    rsa = {"algo": "rsa", "size": 2048}
     config = copy.deepcopy(CONFIG)
     config["signing"]["profiles"]["kubeadm"] = {
         "usages": ["signing", "key encipherment", "client auth"], "expiry": "8760h",
     }  # fmt: skip
-    admin = {"CN": "kubernetes-admin", "names": [{"O": "kubeadm:cluster-admins"}], "key": rsa}
+    admin = {"CN": "kubernetes-admin", "names": [{"O": "kubeadm:cluster-admins"}], "key": RSA}
     outcome = issue(
         config=config,
-        authorities=[{"name": "ca", "csr": {"CN": "kubernetes", "key": rsa}}],
+        authorities=[{"name": "ca", "csr": {"CN": "kubernetes", "key": RSA}}],
         certificates=[{"name": "admin", "profile": "kubeadm", "csr": admin}],
     )
     assert outcome.data["changed"] is False, outcome.data
     assert snapshot(pki) == before
     # Its key goes on to sign.
-    outcome = issue(
-        config=config, certificates=[{"name": "new", "profile": "kubeadm", "csr": {"CN": "new", "key": rsa}}]
-    )
-    assert outcome.statuses == {"new": "issued"}
-    openssl("verify", "-x509_strict", "-CAfile", pki / "ca.pem", pki / "new.pem")
+    new = {"name": "new", "profile": "kubeadm", "csr": {"CN": "new", "key": RSA}}
+    assert issue(config=config, certificates=[new]).statuses == {"new": "issued"}
+    verify("new", "-x509_strict")
 
 
 # --- drift -----------------------------------------------------------------------------------------
 
 
 def _with(leaf_changes=None, csr_changes=None, config_changes=None):
-    params = plan()
+    params = wanted()
     params["certificates"][0]["csr"].update(csr_changes or {})
     params["certificates"][0].update(leaf_changes or {})
     params["config"]["signing"]["profiles"]["kubernetes"].update(config_changes or {})
@@ -331,28 +322,27 @@ def _with(leaf_changes=None, csr_changes=None, config_changes=None):
 
 
 COPY = {"copy_extensions": True}
+NODE = "O=system:nodes, CN=system:node"
+USAGES_TOO_MANY = ("Key usage key encipherment", "Extended key usage client auth")
+# What is edited, the reasons, and whether the key is another one.
 DRIFTS = [
     (_with({"hosts": ["wrk01", "10.240.0.21", "10.0.0.7"]}), ["SAN IP:10.0.0.7 is missing"], False),
     (_with({"hosts": ["wrk01"]}), ["SAN IP:10.240.0.21 is there and not wanted"], False),
     (
         _with(csr_changes={"CN": "system:node:wrk02"}),
-        ["The subject is O=system:nodes, CN=system:node:wrk01 instead of O=system:nodes, CN=system:node:wrk02"],
+        [f"The subject is {NODE}:wrk01 instead of {NODE}:wrk02"],
         False,
     ),
     (_with(csr_changes={"key": {"algo": "ecdsa", "size": 384}}), ["The key is ecdsa 256 instead of ecdsa 384"], True),
     (
         _with(config_changes={"usages": ["signing", "server auth"]}),
         [
-            "Key usage key encipherment is there and not wanted",
-            "Extended key usage client auth is there and not wanted",
+            f"{what} is there and not wanted"
+            for what in ("Key usage key encipherment", "Extended key usage client auth")
         ],
         False,
     ),
-    (
-        _with(config_changes={"expiry": "2160h"}),
-        ["It was made for 365 days, the profile asks for 90 days"],
-        False,
-    ),
+    (_with(config_changes={"expiry": "2160h"}), ["It was made for 365 days, the profile asks for 90 days"], False),
     (_with(config_changes={"ocsp_url": "http://ocsp"}), ["Access location OCSP http://ocsp is missing"], False),
     (_with(config_changes={"crl_url": "http://crl"}), ["CRL URL http://crl is missing"], False),
     (
@@ -361,23 +351,17 @@ DRIFTS = [
         False,
     ),
     (_with(config_changes={"ocsp_no_check": True}), ["OCSP no-check is missing"], False),
-    (
-        _with({"ca": "front-proxy-ca"}),
-        ["It was issued by another authority than authority front-proxy-ca"],
-        False,
-    ),
+    (_with({"ca": "front-proxy-ca"}), ["It was issued by another authority than authority front-proxy-ca"], False),
 ]
 
 
 @pytest.mark.parametrize(("params", "reasons", "new_key"), DRIFTS, ids=[entry[1][0][:30] for entry in DRIFTS])
-def test_drift_is_repaired_with_reasons_as_check_mode_predicted(issue, made, pki, params, reasons, new_key):
+def test_drift_is_repaired_with_reasons_as_check_mode_predicted(issue, made, pki, params, reasons, new_key, verify):
     before = snapshot(pki)
     predicted = issue(**params, check=True)
     assert snapshot(pki) == before
-    if params["config"] != CONFIG:  # a profile belongs to all
-        assert predicted.statuses["admin"] == "reissued"
-    else:
-        assert predicted.statuses["admin"] == "unchanged"
+    # A profile belongs to all.
+    assert predicted.statuses["admin"] == ("unchanged" if params["config"] == CONFIG else "reissued")
     outcome = issue(**params)
     result = outcome.by_name["wrk01"]
     assert result["status"] == "reissued"
@@ -388,16 +372,15 @@ def test_drift_is_repaired_with_reasons_as_check_mode_predicted(issue, made, pki
         assert predicted.by_name["wrk01"][key] == result[key], key
     assert result["serial"] != made.by_name["wrk01"]["serial"]
     assert issue(**params).data["changed"] is False
-    authority = params["certificates"][0]["ca"]
-    openssl("verify", "-CAfile", pki / f"{authority}.pem", pki / "wrk01.pem")
+    verify("wrk01", ca=params["certificates"][0]["ca"])
 
 
 def test_a_lost_or_foreign_key_is_made_again(issue, made, pki):
     (pki / "wrk01-key.pem").unlink()
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.by_name["wrk01"]["reasons"] == ["The key wrk01-key.pem is missing"]
     (pki / "wrk01-key.pem").write_bytes((pki / "admin-key.pem").read_bytes())
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.by_name["wrk01"]["reasons"] == ["The key wrk01-key.pem is not the key of wrk01.pem"]
     assert outcome.by_name["wrk01"]["new_key"] is False
 
@@ -406,7 +389,7 @@ def test_a_lost_or_foreign_key_is_made_again(issue, made, pki):
     "content",
     [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "version", "issuer"],
 )
-def test_a_damaged_leaf_is_made_again(issue, made, pki, content):
+def test_a_damaged_leaf_is_made_again(issue, made, pki, content, verify):
     if isinstance(content, str):
         der = bytearray(ssl.PEM_cert_to_DER_cert((pki / "wrk01.pem").read_text()))
         if content == "version":
@@ -415,21 +398,21 @@ def test_a_damaged_leaf_is_made_again(issue, made, pki, content):
             der[der.index(b"Kubernetes") - 2] = 0xAE  # no kind of string
         content = ssl.DER_cert_to_PEM_cert(bytes(der)).encode()
     (pki / "wrk01.pem").write_bytes(content)
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.statuses["wrk01"] == "reissued"
     assert "is not a certificate that can be read" in outcome.by_name["wrk01"]["reasons"][0]
-    openssl("verify", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
+    verify("wrk01")
 
 
 def test_force_and_regenerate_key(issue, made, pki):
     key = (pki / "wrk01-key.pem").read_bytes()
-    outcome = issue(**plan(force=True))
+    outcome = issue(**wanted(force=True))
     assert set(outcome.statuses.values()) == {"unchanged", "reissued"}
     assert outcome.statuses["ca"] == "unchanged"  # force never reaches an authority
     assert (pki / "wrk01-key.pem").read_bytes() == key
-    issue(**plan(force=True, regenerate_key=True))
+    issue(**wanted(force=True, regenerate_key=True))
     assert (pki / "wrk01-key.pem").read_bytes() != key
-    assert issue(**plan(regenerate_key=True)).data["changed"] is False
+    assert issue(**wanted(regenerate_key=True)).data["changed"] is False
 
 
 # --- time ------------------------------------------------------------------------------------------
@@ -438,10 +421,11 @@ def test_force_and_regenerate_key(issue, made, pki):
 @pytest.fixture
 def later(monkeypatch):
     """Lets the module live at another time."""
-    import ansible_collections.hardway.kubernetes.plugins.modules.x509_cfssl_compat as module
 
     def go(**difference):
-        monkeypatch.setattr(module, "_now", lambda: dt.datetime.now(dt.timezone.utc) + dt.timedelta(**difference))
+        monkeypatch.setattr(
+            x509_cfssl_compat, "_now", lambda: dt.datetime.now(dt.timezone.utc) + dt.timedelta(**difference)
+        )
 
     return go
 
@@ -449,120 +433,117 @@ def later(monkeypatch):
 def test_a_leaf_is_renewed_with_its_key_a_month_before_its_end(issue, made, pki, later):
     key = (pki / "wrk01-key.pem").read_bytes()
     later(days=334)
-    assert issue(**plan()).data["changed"] is False
+    assert issue(**wanted()).data["changed"] is False
     later(days=336)
-    outcome = issue(**plan())
-    assert outcome.statuses == {
-        "ca": "unchanged",
-        "front-proxy-ca": "unchanged",
-        "wrk01": "renewed",
-        "admin": "renewed",
-    }
+    outcome = issue(**wanted())
+    assert outcome.statuses == dict.fromkeys(("ca", "front-proxy-ca"), "unchanged") | dict.fromkeys(
+        ("wrk01", "admin"), "renewed"
+    )
     assert "within the 30 days of renew_before" in outcome.by_name["wrk01"]["reasons"][0]
     assert (pki / "wrk01-key.pem").read_bytes() == key
-    assert issue(**plan()).data["changed"] is False
-
-
-def test_renew_before_is_a_third_of_a_short_lifetime_at_most(issue, pki, later):
-    params = plan(certificates=[{"name": "short", "ca": "ca", "profile": "short", "csr": {"CN": "x"}}])
-    issue(**params)
-    later(hours=15)
-    assert issue(**params).data["changed"] is False
-    later(hours=17)
-    assert issue(**params).statuses["short"] == "renewed"
+    assert issue(**wanted()).data["changed"] is False
 
 
 @pytest.mark.parametrize(
-    ("renew_before", "day", "status"),
+    ("profile", "renew_before", "passed", "status"),
     [
-        ("90d", 270, "unchanged"),
-        ("90d", 276, "renewed"),
-        ("2160h", 276, "renewed"),
-        ("50%", 180, "unchanged"),
-        ("50%", 184, "renewed"),
-        ("0", 364, "unchanged"),
+        ("kubernetes", "90d", {"days": 270}, "unchanged"),
+        ("kubernetes", "90d", {"days": 276}, "renewed"),
+        ("kubernetes", "2160h", {"days": 276}, "renewed"),
+        ("kubernetes", "50%", {"days": 180}, "unchanged"),
+        ("kubernetes", "50%", {"days": 184}, "renewed"),
+        ("kubernetes", "0", {"days": 364}, "unchanged"),
+        # A third of a short lifetime at most.
+        ("short", None, {"hours": 15}, "unchanged"),
+        ("short", None, {"hours": 17}, "renewed"),
     ],
 )
-def test_renew_before_as_duration_and_share(issue, made, later, renew_before, day, status):
-    later(days=day)
-    assert issue(**plan(renew_before=renew_before)).statuses["wrk01"] == status
+def test_renew_before_as_duration_and_share(issue, later, profile, renew_before, passed, status):
+    leaf = {"name": "leaf", "ca": "ca", "profile": profile, "csr": {"CN": "x"}}
+    params = wanted(certificates=[leaf], renew_before=renew_before)
+    issue(**params)
+    later(**passed)
+    assert issue(**params).statuses["leaf"] == status
 
 
 def test_an_expired_leaf_is_renewed(issue, made, later):
     later(days=400)
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.statuses["wrk01"] == "renewed"
     assert outcome.by_name["wrk01"]["reasons"][0].startswith("It expired on ")
 
 
-def test_a_leaf_ends_with_its_authority_and_the_next_run_agrees(issue, made, pki, later):
+def test_a_leaf_ends_with_its_authority_and_the_next_run_agrees(issue, made, later, verify):
     later(days=1825 - 100)
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.by_name["wrk01"]["not_after"] == outcome.by_name["ca"]["not_after"]
     assert "no certificate outlives its authority" in outcome.warnings
-    assert issue(**plan()).data["changed"] is False
+    assert issue(**wanted()).data["changed"] is False
     later(days=1825 - 20)  # within renew_before, but a new one would not last longer
-    assert issue(**plan()).data["changed"] is False
-    params = plan()
+    assert issue(**wanted()).data["changed"] is False
+    params = wanted()
     params["authorities"][0]["renew"] = True
     outcome = issue(**params)
     assert outcome.statuses["ca"] == "renewed"
     assert outcome.by_name["ca"]["new_key"] is False
     assert outcome.statuses["wrk01"] == "reissued"  # it may live its whole time again
     assert issue(**params).data["changed"] is False
-    openssl("verify", "-no_check_time", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
+    verify("wrk01", "-no_check_time")
 
 
 # --- authorities -----------------------------------------------------------------------------------
 
 
-def _damage(what, pki):
-    if what == "unreadable":
-        (pki / "ca.pem").write_text("nonsense")
-    elif what == "key lost":
-        (pki / "ca-key.pem").unlink()
-    elif what == "certificate lost":
-        (pki / "ca.pem").unlink()
-    elif what == "key damaged":
-        (pki / "ca-key.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
-    elif what == "altered":
-        # The certificate can be read, but it is no longer what its key signed.
-        der = bytearray(ssl.PEM_cert_to_DER_cert((pki / "ca.pem").read_text()))
-        der[der.rindex(b"\x17\x0d") + 3] ^= 1  # the last digit of the year in which it ends
-        (pki / "ca.pem").write_text(ssl.DER_cert_to_PEM_cert(bytes(der)))
-    elif what == "key of another":
-        (pki / "ca-key.pem").write_bytes((pki / "front-proxy-ca-key.pem").read_bytes())
+def _altered(path):
+    """It can be read, but it is no longer what its key signed."""
+    der = bytearray(ssl.PEM_cert_to_DER_cert(path.read_text()))
+    der[der.rindex(b"\x17\x0d") + 3] ^= 1  # the last digit of the year in which it ends
+    return ssl.DER_cert_to_PEM_cert(bytes(der))
 
 
-@pytest.mark.parametrize(
-    ("what", "message", "way"),
-    [
-        ("unreadable", "ca.pem is not a certificate that can be read", "renew: true"),
-        ("key lost", "ca-key.pem is missing while", "force: true"),
-        ("certificate lost", "ca.pem is missing while", "renew: true"),
-        ("key damaged", "ca-key.pem: it is not a private key that can be read", "force: true"),
-        ("key of another", "ca-key.pem is not the key of", "renew: true"),
-        ("altered", "its signature is wrong", "renew: true"),
-    ],
-)
+NO_KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+VAULT = "$ANSIBLE_VAULT;1.1;AES256\n36\n"
+# How an authority is damaged, what is said, and which way is offered; None for none at all.
+DAMAGES = {
+    "unreadable": ({"ca.pem": "nonsense"}, "ca.pem is not a certificate that can be read", "renew"),
+    "key lost": ({"ca-key.pem": None}, "ca-key.pem is missing while", "force"),
+    "certificate lost": ({"ca.pem": None}, "ca.pem is missing while", "renew"),
+    "key damaged": ({"ca-key.pem": NO_KEY}, "ca-key.pem: it is not a private key that can be read", "force"),
+    "key of another": ({"ca-key.pem": "front-proxy-ca-key.pem"}, "ca-key.pem is not the key of", "renew"),
+    "altered": ({"ca.pem": _altered}, "its signature is wrong", "renew"),
+    "key in a vault": ({"ca-key.pem": VAULT}, "ansible-vault decrypt /", None),
+    "certificate in a vault": ({"ca.pem": VAULT}, "ansible-vault decrypt /", None),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
 @pytest.mark.parametrize("check", [False, True])
-def test_a_broken_authority_is_never_replaced_unasked(issue, made, pki, what, message, way, check):
-    _damage(what, pki)
+def test_a_broken_authority_is_never_replaced_unasked(issue, made, pki, what, check):
+    damage, message, way = DAMAGES[what]
+    for name, content in damage.items():
+        if content is None:
+            (pki / name).unlink()
+        elif callable(content):
+            (pki / name).write_text(content(pki / name))
+        else:
+            (pki / name).write_text((pki / content).read_text() if content.endswith(".pem") else content)
     before = snapshot(pki)
-    outcome = issue(**plan(force=True), check=check)
+    outcome = issue(**wanted(force=True), check=check)
     assert outcome.failed
-    assert outcome.message.startswith("authority ca: ")
     assert message in outcome.message
-    assert way in outcome.message
+    if way:
+        assert outcome.message.startswith("authority ca: ") and f"{way}: true" in outcome.message
+    else:
+        assert "true" not in outcome.message, "it is whole: nothing is to be made again"
     assert snapshot(pki) == before
 
 
 def test_an_expired_authority_is_an_error_until_it_may_be_renewed(issue, made, pki, later):
     key = (pki / "ca-key.pem").read_bytes()
     later(days=1830)
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.failed and "it expired on" in outcome.message and "renew: true" in outcome.message
-    params = plan()
+    params = wanted()
     for entry in params["authorities"]:
         entry["renew"] = True
     outcome = issue(**params)
@@ -572,14 +553,14 @@ def test_an_expired_authority_is_an_error_until_it_may_be_renewed(issue, made, p
 
 def test_an_ageing_authority_is_a_warning(issue, made, later):
     later(days=1820)
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert not outcome.failed
     assert outcome.statuses["ca"] == "unchanged"
     assert "authority ca: it expires on" in outcome.warnings and "renew: true" in outcome.warnings
 
 
-def test_an_authority_with_another_subject_is_refused_or_taken_as_it_is(issue, made, pki):
-    params = plan()
+def test_an_authority_with_another_subject_is_refused_or_taken_as_it_is(issue, made):
+    params = wanted()
     params["authorities"][0]["csr"]["CN"] = "Other"
     outcome = issue(**params)
     assert outcome.failed and "the subject is" in outcome.message
@@ -587,8 +568,8 @@ def test_an_authority_with_another_subject_is_refused_or_taken_as_it_is(issue, m
     assert issue(**params).data["changed"] is False
 
 
-def test_renew_refuses_to_change_a_key_and_force_does_it(issue, made, pki):
-    params = plan()
+def test_renew_refuses_to_change_a_key_and_force_does_it(issue, made, verify):
+    params = wanted()
     params["authorities"][0]["csr"]["key"] = {"algo": "ecdsa", "size": 384}
     params["authorities"][0]["renew"] = True
     outcome = issue(**params)
@@ -601,20 +582,20 @@ def test_renew_refuses_to_change_a_key_and_force_does_it(issue, made, pki):
     assert outcome.by_name["wrk01"]["reasons"] == ["Authority ca gets a new key"]
     assert outcome.by_name["wrk01"]["new_key"] is False
     assert outcome.statuses["front-proxy-ca"] == "unchanged"
-    openssl("verify", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
+    verify("wrk01")
 
 
 def test_a_remade_authority_with_the_same_name_is_noticed(issue, made, pki):
     for name in ("ca.pem", "ca-key.pem"):
         (pki / name).unlink()
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.statuses["ca"] == "issued"
     assert outcome.by_name["wrk01"]["reasons"] == ["Authority ca gets a new key"]
-    other = issue(**plan())
+    other = issue(**wanted())
     assert other.data["changed"] is False
 
 
-def test_an_authority_key_with_a_passphrase(issue, made, pki):
+def test_an_authority_key_with_a_passphrase(issue, made, pki, verify):
     key = serialization.load_pem_private_key((pki / "ca-key.pem").read_bytes(), None)
     (pki / "ca-key.pem").write_bytes(
         key.private_bytes(
@@ -623,7 +604,7 @@ def test_an_authority_key_with_a_passphrase(issue, made, pki):
             serialization.BestAvailableEncryption(b"open sesame"),
         )
     )
-    params = plan(force=True)
+    params = wanted(force=True)
     outcome = issue(**params)
     assert outcome.failed and "protected by a passphrase" in outcome.message
     params["authorities"][0]["passphrase"] = "wrong"
@@ -633,10 +614,10 @@ def test_an_authority_key_with_a_passphrase(issue, made, pki):
     outcome = issue(**params)
     assert outcome.statuses["wrk01"] == "reissued"
     assert "open sesame" not in outcome.output
-    openssl("verify", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
+    verify("wrk01")
 
 
-def test_an_rsa_key_that_openssl_protected_in_its_old_form(issue, pki):
+def test_an_rsa_key_that_openssl_protected_in_its_old_form(issue, pki, openssl, verify):
     pki.mkdir()
     openssl(
         "genrsa", "-traditional", "-aes256", "-passout", "pass:open sesame", "-out", pki / "ca-key.pem", "2048"
@@ -647,18 +628,16 @@ def test_an_rsa_key_that_openssl_protected_in_its_old_form(issue, pki):
         "-days", "3650", "-out", pki / "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
     )  # fmt: skip
     authority = {"name": "ca", "passphrase": "open sesame"}
-    outcome = issue(**plan(authorities=[authority]))
+    outcome = issue(**wanted(authorities=[authority]))
     assert outcome.statuses == {"ca": "unchanged", "wrk01": "issued", "admin": "issued"}
     assert "open sesame" not in outcome.output
-    openssl("verify", "-CAfile", pki / "ca.pem", pki / "wrk01.pem")
+    verify("wrk01")
 
 
 def test_a_damaged_rsa_authority_key_is_found_before_anything_is_written(issue, pki):
-    params = plan(authorities=[{"name": "ca", "csr": {"CN": "x", "key": {"algo": "rsa", "size": 2048}}}])
+    params = wanted(authorities=[{"name": "ca", "csr": {"CN": "x", "key": {"algo": "rsa", "size": 2048}}}])
     issue(**params)
     key = serialization.load_pem_private_key((pki / "ca-key.pem").read_bytes(), None).private_numbers()
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
     numbers = rsa.RSAPrivateNumbers(key.p, key.q, key.d ^ 4, key.dmp1 ^ 4, key.dmq1 ^ 4, key.iqmp, key.public_numbers)
     broken = numbers.private_key(unsafe_skip_rsa_key_validation=True)
     (pki / "ca-key.pem").write_bytes(
@@ -676,10 +655,10 @@ def test_a_damaged_rsa_authority_key_is_found_before_anything_is_written(issue, 
 
 
 def test_check_mode_on_an_empty_host_predicts_and_writes_nothing(issue, pki):
-    predicted = issue(**plan(), check=True, diff=True)
+    predicted = issue(**wanted(), check=True, diff=True)
     assert not pki.exists()
     assert set(predicted.statuses.values()) == {"issued"}
-    outcome = issue(**plan(), diff=True)
+    outcome = issue(**wanted(), diff=True)
     for name, entry in outcome.by_name.items():
         for key in ("status", "reasons", "subject", "issuer", "sans", "not_after"):
             assert predicted.by_name[name][key] == entry[key]
@@ -737,13 +716,13 @@ REFUSALS = [
     (_with({"name": "admin"}), "asked for twice"),
     (_with({"name": "admin-key"}), "both need the file admin-key.pem"),
     (_with({"csr": "missing.json"}), "missing.json) cannot be read: No such file"),
-    (plan(renew_before="9000h"), "renewed in every run"),
-    (plan(renew_before="soon"), "renew_before is 'soon'"),
-    (plan(renew_before="150%"), "between 0% and 100%"),
-    (plan(config={"signing": {}}), "has no usages"),
-    (plan(config={}), "no 'signing' section"),
-    (plan(mode="rwx"), "octal"),
-    (plan(owner="no-such-user"), "owner 'no-such-user' does not exist"),
+    (wanted(renew_before="9000h"), "renewed in every run"),
+    (wanted(renew_before="soon"), "renew_before is 'soon'"),
+    (wanted(renew_before="150%"), "between 0% and 100%"),
+    (wanted(config={"signing": {}}), "has no usages"),
+    (wanted(config={}), "no 'signing' section"),
+    (wanted(mode="rwx"), "octal"),
+    (wanted(owner="no-such-user"), "owner 'no-such-user' does not exist"),
 ]
 
 
@@ -789,7 +768,7 @@ def test_json_that_is_none(issue, pki):
         assert [entry.name for entry in pki.iterdir()] == ["x.json"]
 
 
-def test_not_strict_does_as_cfssl_does_with_warnings(issue, pki):
+def test_not_strict_does_as_cfssl_does_with_warnings(issue):
     params = _with(
         {"hosts": ["localhost:8080", "10.0.0.0/8"]}, {"hots": []}, {"usages": ["signing", "x", "client auth"]}
     )
@@ -809,14 +788,14 @@ def test_a_negative_backdate_is_settled_by_one_run(issue):
 
 def test_a_certificate_of_a_fast_clock_is_made_again(issue, made, later):
     later(days=-2)  # what was made is not valid for two days
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.by_name["wrk01"]["reasons"][0].startswith("It is not valid before ")
-    assert issue(**plan()).data["changed"] is False
+    assert issue(**wanted()).data["changed"] is False
 
 
 def test_a_directory_that_is_a_file(issue, pki):
     pki.write_text("")
-    outcome = issue(**plan())
+    outcome = issue(**wanted())
     assert outcome.failed and "is not a directory" in outcome.message
 
 
@@ -836,7 +815,7 @@ UNPRIVILEGED = """
 def test_what_this_user_may_not_do_is_said(issue, made, pki, what):
     for key in pki.glob("*-key.pem"):
         key.chmod(0o755)
-    params = plan(force=True, key_mode="0755") if what != "parent" else plan()
+    params = wanted(force=True, key_mode="0755") if what != "parent" else wanted()
     directory = pki / "below" / "below" if what == "parent" else pki
     if what == "key":
         (pki / "ca-key.pem").chmod(0)
@@ -860,19 +839,17 @@ def test_what_this_user_may_not_do_is_said(issue, made, pki, what):
 
 
 def test_a_second_run_at_the_same_time_waits(issue, made, pki, monkeypatch):
-    from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
-
     descriptor = os.open(pki, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         threading.Timer(0.3, os.close, (descriptor,)).start()
         begun = time.monotonic()
-        assert issue(**plan()).data["changed"] is False
+        assert issue(**wanted()).data["changed"] is False
         assert time.monotonic() - begun > 0.25
         other = os.open(pki, os.O_RDONLY)
         fcntl.flock(other, fcntl.LOCK_EX)
-        monkeypatch.setattr(_atomic.time, "monotonic", lambda real=time.monotonic: real() * 1000)
-        outcome = issue(**plan())
+        monkeypatch.setattr(atomic.time, "monotonic", lambda real=time.monotonic: real() * 1000)
+        outcome = issue(**wanted())
         assert outcome.failed and "another run has been working in" in outcome.message
     finally:
         os.close(other)
@@ -882,8 +859,6 @@ def test_a_second_run_at_the_same_time_waits(issue, made, pki, monkeypatch):
 
 
 def test_a_full_disk_changes_nothing(issue, made, pki, monkeypatch):
-    from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
-
     real, count = os.fsync, []
 
     def fsync(descriptor):
@@ -892,9 +867,9 @@ def test_a_full_disk_changes_nothing(issue, made, pki, monkeypatch):
             raise OSError(28, "No space left on device")
         return real(descriptor)
 
-    monkeypatch.setattr(_atomic.os, "fsync", fsync)
+    monkeypatch.setattr(atomic.os, "fsync", fsync)
     before = snapshot(pki)
-    outcome = issue(**plan(force=True, regenerate_key=True))
+    outcome = issue(**wanted(force=True, regenerate_key=True))
     assert outcome.failed
     assert "No space left on device. Nothing was changed. Make room there, then run again." in outcome.message
     assert snapshot(pki) == before
@@ -904,7 +879,7 @@ KILLED = """
     import os, signal, sys, json
     sys.path[:0] = json.loads(sys.argv[1])
     from ansible.module_utils.testing import patch_module_args
-    from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic as _atomic
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._files import atomic
     from ansible_collections.hardway.kubernetes.plugins.modules import x509_cfssl_compat as module
     left = int(sys.argv[3])
     def counted(real):
@@ -916,7 +891,7 @@ KILLED = """
             return real(*arguments, **options)
         return call
     for name in ("open", "rename", "replace", "rmdir"):
-        setattr(_atomic.os, name, counted(getattr(os, name)))
+        setattr(atomic.os, name, counted(getattr(os, name)))
     with patch_module_args(json.loads(sys.argv[2])):
         module.main()
 """
@@ -925,15 +900,15 @@ KILLED = """
 # The batch makes 17 calls that leave a trace on the disk.
 @pytest.mark.parametrize("survives", [*range(17), 1000])
 def test_killed_anywhere_the_next_run_finds_whole_pairs(issue, made, pki, survives):
-    params = {"directory": str(pki), **plan(force=True, regenerate_key=True)}
+    params = {"directory": str(pki), **wanted(force=True, regenerate_key=True)}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(KILLED), json.dumps(sys.path), json.dumps(params), str(survives)],
         capture_output=True,
         check=False,
     )
     assert done.returncode == (0 if survives == 1000 else -signal.SIGKILL), done.stderr
-    predicted = issue(**plan(), check=True)
-    outcome = issue(**plan())
+    predicted = issue(**wanted(), check=True)
+    outcome = issue(**wanted())
     assert not outcome.failed
     assert set(outcome.statuses.values()) == {"unchanged"}, outcome.data
     assert predicted.data["changed"] == outcome.data["changed"]
@@ -942,7 +917,7 @@ def test_killed_anywhere_the_next_run_finds_whole_pairs(issue, made, pki, surviv
         certificate = x509.load_pem_x509_certificate((pki / f"{name}.pem").read_bytes())
         key = serialization.load_pem_private_key((pki / f"{name}-key.pem").read_bytes(), None)
         assert certificate.public_key() == key.public_key()
-    assert issue(**plan()).data["changed"] is False
+    assert issue(**wanted()).data["changed"] is False
 
 
 # --- what copies have to know ----------------------------------------------------------------------
@@ -951,7 +926,7 @@ def test_killed_anywhere_the_next_run_finds_whole_pairs(issue, made, pki, surviv
 def test_changed_files_are_the_same_in_check_mode(issue, made, pki):
     assert sorted(pathlib.Path(path).name for path in made.data["changed_files"]) == sorted(os.listdir(pki))
     (pki / "admin.pem").chmod(0o600)  # a copy is not concerned
-    changed = plan()
+    changed = wanted()
     changed["certificates"][0]["hosts"].append("10.240.0.99")
     predicted = issue(check=True, **changed).data["changed_files"]
     assert predicted == [str(pki / "wrk01.pem"), str(pki / "wrk01.csr")]

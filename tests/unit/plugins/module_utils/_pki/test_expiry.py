@@ -6,29 +6,27 @@
 from __future__ import annotations
 
 import datetime as dt
-import subprocess
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.expiry import days_until_expiry, duration_seconds
 
 
-def made(directory, name, days):
+@pytest.fixture
+def made(openssl, tmp_path):
     """A certificate of openssl's for so many days from now, and its end as openssl says it."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-subj", "/CN=x", "-days", str(days), "-keyout", f"{name}.key", "-out", f"{name}.pem"],
-        cwd=directory, check=True, capture_output=True,
-    )  # fmt: skip
-    said = subprocess.run(
-        ["openssl", "x509", "-noout", "-enddate", "-in", f"{name}.pem"],
-        cwd=directory, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    end = dt.datetime.strptime(said.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=dt.timezone.utc)
-    return (directory / f"{name}.pem").read_text(), end
+
+    def make(name, days):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
+                "-days", days, "-keyout", f"{name}.key", "-out", f"{name}.pem", cwd=tmp_path)  # fmt: skip
+        said = openssl("x509", "-noout", "-enddate", "-in", f"{name}.pem", cwd=tmp_path)
+        end = dt.datetime.strptime(said.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=dt.timezone.utc)
+        return (tmp_path / f"{name}.pem").read_text(), end
+
+    return make
 
 
-def test_days_until_expiry(tmp_path):
-    pem, end = made(tmp_path, "a", 90)
+def test_days_until_expiry(made):
+    pem, end = made("a", 90)
     assert days_until_expiry(pem) == 89  # and some hours
     for before, days in ((0, 0), (1, 0), (86399, 0), (86400, 1), (-1, -1), (-86400, -1), (-86401, -2)):
         moment = end - dt.timedelta(seconds=before)
@@ -37,8 +35,8 @@ def test_days_until_expiry(tmp_path):
     assert days_until_expiry(pem, at=f"{end - dt.timedelta(days=7):%Y-%m-%dT%H:%M:%S}") == 7
 
 
-def test_the_first_of_several_to_expire_counts(tmp_path):
-    long, short = made(tmp_path, "long", 900)[0], made(tmp_path, "short", 9)[0]
+def test_the_first_of_several_to_expire_counts(made):
+    long, short = made("long", 900)[0], made("short", 9)[0]
     assert days_until_expiry(f"The chain:\n{long}\n{short}") == 8
 
 
@@ -48,8 +46,8 @@ def test_what_is_no_certificate(text):
         days_until_expiry(text)
 
 
-def test_what_is_no_time(tmp_path):
-    pem, _end = made(tmp_path, "a", 9)
+def test_what_is_no_time(made):
+    pem, _end = made("a", 9)
     with pytest.raises(ValueError, match="at is 'soon': a time is written as"):
         days_until_expiry(pem, at="soon")
 
