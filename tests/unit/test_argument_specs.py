@@ -130,56 +130,6 @@ def test_further_entry_points_take_options_of_the_role_or_of_their_own(role):
 
 
 @pytest.mark.parametrize(("role", "name"), OPTIONS, ids=[name for _role, name in OPTIONS])
-def test_option_belongs_to_the_role(role, name):
-    assert name.startswith(f"{role}_")
-
-
-@pytest.mark.parametrize("role", DOCUMENTED)
-def test_defaults_pass_their_own_spec(role):
-    values = {name: value for name, value in load(role, "defaults", "main.yml").items() if not is_template(value)}
-    spec = {name: option for name, option in options_of(role).items() if name in values}
-    result = ArgumentSpecValidator(spec).validate(values)
-    assert result.error_messages == []
-    # A value that has to be converted has another type in templates than the spec says.
-    assert {name: result.validated_parameters[name] for name in values} == values
-
-
-def described(options: dict[str, dict[str, t.Any]], prefix: str = "") -> t.Iterator[tuple[str, dict[str, t.Any]]]:
-    for name, option in options.items():
-        yield prefix + name, option
-        yield from described(option.get("options", {}), f"{prefix}{name}.")
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_every_option_is_described(role):
-    for entry_point, spec in entry_points(role).items():
-        assert spec["short_description"]
-        assert spec["description"]
-        for name, option in described(spec["options"]):
-            where = f"{role} {entry_point} {name}"
-            text = option["description"]
-            assert option["type"], where
-            assert option["type"] != "list" or option["elements"], where
-            for paragraph in [text] if isinstance(text, str) else text:
-                assert paragraph[:1].isupper() or paragraph.startswith(("C(", "V(", "O(", "kube")), where
-                assert paragraph.endswith((".", ").")), where
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_entry_points_are_task_files(role):
-    tasks = ROOT / "roles" / role / "tasks"
-    for entry_point in entry_points(role):
-        assert (tasks / f"{entry_point}.yml").is_file()
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_further_entry_points_take_options_of_the_role(role):
-    for spec in entry_points(role).values():
-        for name, option in spec["options"].items():
-            assert option == options_of(role)[name]
-
-
-@pytest.mark.parametrize(("role", "name"), OPTIONS, ids=[name for _role, name in OPTIONS])
 def test_option_is_used(role, name):
     # The cluster's settings are there for the other roles.
     readers = ROLES if role == "cluster" else [role]
