@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-CACHE := $(or $(HARDWAY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hardway.kubernetes)
+CACHE := $(shell python3 lab/cache.py)
 export HARDWAY_MIRROR := $(CACHE)/mirror
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -57,7 +57,7 @@ lab-info: ## nodes, kubeconfig and shell of the lab
 lab-shell: ## a shell on HOST (client unless given)
 	@docker exec -it $(call container,$(or $(HOST),client)) bash
 
-lab-wipe: setup ## make HOST anew, empty
+lab-wipe: setup ## remove HOST and make it again, empty
 	@test -n "$(HOST)" || { echo "lab-wipe: name the host: make lab-wipe HOST=wrk02" >&2; exit 1; }
 	@ansible-playbook -i $(INVENTORY) lab/destroy.yml --limit $(HOST)
 	@ansible-playbook -i $(INVENTORY) lab/create.yml --limit $(HOST)
@@ -72,10 +72,13 @@ smoke: setup ## the article's checks of the running cluster
 docs: setup ## write the roles' READMEs from their argument specs
 	@python scripts/role_readmes.py
 
-lint: setup ## ansible-lint, yamllint and ruff
+lint: setup ## style of YAML, Python, shell and Ansible; types; functions that are too complex
 	@yamllint --strict .
 	@ruff check .
 	@ruff format --check .
+	@scripts/shell_scripts.sh | xargs shellcheck
+	@mypy
+	@python scripts/complexity.py
 	@ansible-lint --offline
 
 oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
@@ -86,14 +89,14 @@ units: oracles ## tests that need no hosts
 	@python -m pytest -q tests/unit tests/preflight
 
 fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
-	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
+	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
 
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
 # Every version of the catalogue: the lab's mirror may have that of one release alone.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
-	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/vars/main.yml"))["__cluster_catalogue"]["releases"])'); do \
+	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/files/catalogue.yml"))["releases"])'); do \
 	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
@@ -120,7 +123,7 @@ test-faults: setup ## what a client of the running lab sees while a part fails, 
 test-check-runs: setup ## check runs foretell what real runs do, one edit of the inventory after another
 	@python -m pytest -q tests/lab/properties/test_check_mode.py --ansible-inventory=$(INVENTORY)
 
-test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (remakes the lab)
+test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (makes the lab again)
 	@$(MAKE) --no-print-directory lab-down
 	@$(MAKE) --no-print-directory lab-hosts
 	@python -m pytest -q tests/lab/scratch --ansible-inventory=$(INVENTORY)
@@ -129,11 +132,9 @@ test-unchanged: setup ## site.yml again, as a check run, and each tag alone: not
 	@python -m pytest -q tests/lab/properties/test_idempotence.py --ansible-inventory=$(INVENTORY)
 
 test-packaging: setup ## the built archive as Galaxy and ansible-test see it (CHECKS="contents documents sanity units")
-	@lab/setup.sh checks
 	@python tests/packaging/check.py $(or $(CHECKS),contents documents sanity units)
 
 test-packaging-newest: setup ## the same on the newest ansible-core
-	@lab/setup.sh checks
 	@python tests/packaging/check.py --newest $(or $(CHECKS),sanity units)
 
 test-installed: setup ## the built archive, installed elsewhere, finds nothing to change on the running lab
@@ -178,13 +179,16 @@ test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 test-fast: setup ## what needs no hosts
 	@python tests/run.py fast
 
-test: setup ## what proves it, on a lab made from nothing, and a part of what takes longer (SEED= draws it)
+test: setup ## what proves it, on a lab made from nothing, and a part of what takes longer, drawn by the commit (SEED= by another)
 	@python tests/run.py test $(if $(SEED),--seed=$(SEED))
 
 test-full: setup ## everything that proves it
 	@python tests/run.py full
 
-bench: setup ## how long it takes, beside a plain shell script (removes and remakes the lab); then bench-pki
+parts: ## what make test consists of, what each part proves, and how long it took here
+	@python3 tests/run.py parts
+
+bench: setup ## how long it takes, beside a plain shell script (removes the lab and makes it again); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
 	@$(MAKE) --no-print-directory bench-pki
 

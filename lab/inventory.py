@@ -68,12 +68,14 @@ def main() -> None:
         if not text.isdigit() or not least <= int(text) <= most:
             sys.exit(f"{name}={text}: a number from {least} to {most} is allowed")
         numbers.append(int(text))
+    controllers, workers, load_balancers = numbers
+    content = inventory(controllers, workers, load_balancers, *sys.argv[4:])
     directory = _ROOT / "inventories" / "lab-custom"
     directory.mkdir(exist_ok=True)
     link = directory / "group_vars"
     if not link.is_symlink():
         link.symlink_to("../lab/group_vars")
-    (directory / "hosts.yml").write_text("---\n" + yaml.safe_dump(inventory(*numbers, *sys.argv[4:]), sort_keys=False))
+    (directory / "hosts.yml").write_text("---\n" + yaml.safe_dump(content, sort_keys=False))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 # Sets up what the project needs on this machine, as far as it is missing:
 #   setup.sh python   the virtual environment .venv and the collection link
 #   setup.sh docker   the Docker Engine, from the distribution's packages
-#   setup.sh checks   what the checks of the archive take
 #   setup.sh build    what building the mirror and the node image takes where nothing can be downloaded
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -39,7 +38,7 @@ python() {
     local stamp interpreter candidate
     # The Makefile puts .venv first in PATH, and the environment that is replaced cannot make the new one.
     local PATH=${PATH//"$PWD/.venv/bin:"/}
-    stamp=$(sha256sum requirements.txt | cut -c1-16)
+    stamp=$(cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
     if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
         for candidate in python3.11 python3.12 python3.13 python3; do
             if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -52,11 +51,10 @@ python() {
         say "making .venv with $("$interpreter" --version); this takes a minute or two"
         rm -rf .venv
         "$interpreter" -m venv .venv
-        .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+        .venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
         echo "$stamp" >.venv/stamp
     fi
-    mkdir -p .collections/ansible_collections/hardway
-    ln -sfn ../../.. .collections/ansible_collections/hardway/kubernetes
+    PYTHONPATH=lab .venv/bin/python -c 'import collection; collection.make_importable()'
 }
 
 engine_answers() { docker info >/dev/null 2>&1; }
@@ -80,14 +78,11 @@ docker_engine() {
     fail "the Docker Engine does not answer. See /var/log/dockerd.log or journalctl -u docker; a user other than root must be in the group docker."
 }
 
-checks() { packages shellcheck; }
-
 build() { packages mmdebstrap debian-archive-keyring gcc libc6-dev pkg-config libseccomp-dev libpcap-dev; }
 
 case ${1:-} in
     python) python ;;
     docker) docker_engine ;;
-    checks) checks ;;
     build) build ;;
-    *) fail "usage: lab/setup.sh python|docker|checks|build" ;;
+    *) fail "usage: lab/setup.sh python|docker|build" ;;
 esac

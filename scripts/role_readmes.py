@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tables of variables in roles/*/README.md from the roles' argument specs.
+"""Write the tables of variables in the roles' README.md (the lab's, too) from their argument specs.
 
     scripts/role_readmes.py          write them
     scripts/role_readmes.py --check  say which are out of date, and fail if one is
@@ -78,7 +78,8 @@ def readme(role: pathlib.Path) -> str:
 
 def documented() -> list[pathlib.Path]:
     """Return the roles that have an argument spec."""
-    return sorted(path.parents[1] for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"))
+    places = (ROOT / "roles", ROOT / "lab" / "roles")
+    return sorted(path.parents[1] for place in places for path in place.glob("*/meta/argument_specs.yml"))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,13 +23,13 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CUSTOM = ROOT / "inventories" / "lab-custom"
 NETWORKS: dict[str, dict[str, t.Any]] = {
-    "bridge": {"addons_pod_network": "bridge", "addons_pod_network_mtu": 1400},
-    "weave": {"addons_pod_network": "weave", "addons_pod_network_mtu": 1300},
-    "flannel": {"addons_pod_network": "flannel", "addons_pod_network_mtu": 1400},
+    "bridge": {"cluster_pod_network": "bridge", "pod_network_mtu": 1400},
+    "weave": {"cluster_pod_network": "weave", "pod_network_mtu": 1300},
+    "flannel": {"cluster_pod_network": "flannel", "pod_network_mtu": 1400},
     "flannel-host-gw": {
-        "addons_pod_network": "flannel",
-        "addons_flannel_backend": "host-gw",
-        "addons_pod_network_mtu": 1400,
+        "cluster_pod_network": "flannel",
+        "pod_network_flannel_backend": "host-gw",
+        "pod_network_mtu": 1400,
     },
 }
 RANGE = {"cluster_pod_cidr": "10.90.0.0/20", "cluster_node_prefix_length": 25}
@@ -64,7 +64,7 @@ def both_modes(inventory: pathlib.Path) -> None:
     """Check the cluster in its own mode, in the other, and bring its own back."""
     tests = "tests/lab/networks"
     check(inventory, tests)
-    playbook(inventory, "--tags=worker", worker_kube_proxy_mode="nftables")
+    playbook(inventory, "--tags=worker", cluster_kube_proxy_mode="nftables")
     check(inventory, f"{tests}/test_traffic.py", f"{tests}/test_api.py")
     playbook(inventory, "--tags=worker")
     tested(inventory, f"{tests}/test_traffic.py", f"{tests}/test_weave.py")

@@ -1,14 +1,21 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the parts of `make test` one after the other, and says at the end what ran, how long, and what did not and why.
+"""Run the parts of `make test` one after the other, and say at the end what ran, how long, and what did not and why.
 
-Every run has the parts that are `always` there. The others are many minutes long, so that each run has as many of them
-as fit into ROTATION seconds, drawn with a seed that is printed: the same seed draws the same parts. When the programs
-had to be built first, drawn parts are left out that would make the run longer than BUDGET. Some are in the full run
-alone, because they build another release or a lab of another size.
+The table `PARTS` is the one place that says what each part proves and which runs it belongs to; `make parts` prints it.
 
-A part that fails keeps only those from running that stand on it: see `hindrance`.
+`make test` has the parts that are `always` there. The others take long, so that each run has as many of them as fit
+into DRAWN minutes. They are drawn by a seed, and the seed is the hash of the work tree: the same commit is judged in
+the same way every time. The first line prints the seed; `make test SEED=...` draws by another. A part counts with the
+minutes of its class, which are the same on every machine. Some parts are in the full run alone, because they build
+another release or a lab of another size.
+
+Times are measured, not written down: the cache directory keeps those of earlier runs, and the summary shows them beside
+the new ones. Nothing is decided by them. Only a run that had to build the programs first leaves drawn parts out by the
+clock, when it would take longer than BUDGET otherwise, and says so.
+
+A part that fails keeps only those from running that need what it left: see `hindrance`.
 """
 
 from __future__ import annotations
@@ -16,6 +23,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import hashlib
+import json
 import os
 import pathlib
 import random
@@ -24,6 +33,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import textwrap
 import threading
 import time
 import typing as t
@@ -31,10 +42,16 @@ import typing as t
 import logs
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# Seconds that the drawn parts of a run may take together, by the times below.
-ROTATION = 600
+sys.path.insert(0, str(ROOT / "lab"))
+
+from cache import cache_directory
+
+# Minutes that the drawn parts of a run may take together, by their classes.
+DRAWN = 12
 # Seconds within which a run with drawn parts has to end.
 BUDGET = 75 * 60
+# The classes of parts: minutes that a part takes at most on two cores with a warm cache.
+CLASSES = (1, 2, 5, 10)
 # How a part says that something of it was not done, and why.
 LEFT_OUT = b"left out: "
 
@@ -51,68 +68,240 @@ class Part:
     targets: tuple[str, ...]
     #: What it needs: no hosts, the lab of the run, hosts that it makes beside the lab, or a lab in place of that one.
     stage: Stage
-    #: Seconds on two cores with a warm cache.
-    seconds: int
+    #: Its class: one of CLASSES. Coarse on purpose, so that a part changes its class seldom.
+    minutes: int
+    #: What holds when it passes.
+    proves: str
     #: In every run, drawn, or in the full run alone.
     runs: Runs = "always"
-    #: Seconds after which it is stopped: something hangs.
-    limit: int = 0
+    #: Whether it may have to build programs first, which takes much longer the first time.
+    builds: bool = False
 
     @property
     def stops_after(self) -> int:
-        return self.limit or 3 * self.seconds + 300
+        """Return the seconds after which it is stopped, because something hangs."""
+        return 3 * 60 * self.minutes + (2400 if self.builds else 600)
 
 
 PARTS = (
-    Part("lint", ("lint",), "fast", 60),
-    Part("units", ("units",), "fast", 100, limit=1500),
-    Part("fuzz", ("fuzz",), "fast", 60, runs="drawn"),
-    Part("integration", ("test-integration",), "fast", 75),
-    Part("packaging", ('test-packaging CHECKS="contents documents"',), "fast", 60, limit=900),
-    Part("sanity", ("test-packaging CHECKS=sanity",), "fast", 100, "drawn", 1500),
-    Part("units as packaged", ("test-packaging CHECKS=units",), "fast", 90, "drawn", 1500),
-    Part("newest ansible-core", ("test-packaging-newest",), "fast", 190, "drawn", 1800),
-    Part("lab", ("lab-down", "lab"), "lab", 60, limit=2700),
-    Part("etcd modules", ("test-etcd",), "own hosts", 20, limit=900),
-    Part("unchanged", ("test-unchanged",), "lab", 180),
-    Part("installed", ("test-installed",), "lab", 35),
-    Part("smoke", ("smoke",), "lab", 20),
-    Part("state", ("test-lab",), "lab", 60),
-    Part("network", ("test-network",), "lab", 330),
-    Part("check runs", ("test-check-runs",), "lab", 330, runs="drawn"),
-    Part("tags and limits", ("test-tags",), "lab", 400, runs="drawn"),
-    Part("worker leaves", ("test-remove-worker",), "lab", 300, runs="drawn"),
-    Part("weave password", ("test-weave-password",), "lab", 145, runs="drawn"),
-    Part("rebuild", ("test-rebuild",), "lab", 70),
-    Part("faults", ("test-faults",), "lab", 390),
-    Part("lab-down", ("lab-down",), "lab", 15),
-    Part("bad input", ("test-bad-input",), "own hosts", 300, runs="drawn"),
-    Part("scenario etcd", ("molecule SCENARIO=etcd",), "own hosts", 280),
-    Part("scenario default", ("molecule SCENARIO=default",), "own hosts", 30, runs="drawn"),
-    Part("scenario ca", ("molecule SCENARIO=ca",), "own hosts", 45, runs="drawn"),
-    Part("scenario control_plane", ("molecule SCENARIO=control_plane",), "own hosts", 75, runs="drawn"),
-    Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 110, runs="drawn"),
-    Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 70, runs="drawn"),
-    Part("scenario site", ("molecule SCENARIO=site",), "own hosts", 150, runs="drawn"),
-    Part("network flannel", ("test-networks NETWORK=flannel",), "own lab", 400, runs="full"),
-    Part("scratch", ("test-scratch", "lab-down"), "own lab", 240, runs="drawn"),
+    Part(
+        "lint",
+        ("lint",),
+        "fast",
+        2,
+        "style of YAML, Python, shell and Ansible; types of plugins and lab; no function too complex",
+    ),
+    Part("units", ("units",), "fast", 2, "modules, filters, preflight and documents, without hosts", builds=True),
+    Part(
+        "fuzz",
+        ("fuzz",),
+        "fast",
+        1,
+        "ten thousand damaged PEM, JSON and YAML files are read, or refused in words with nothing written; "
+        "`units` has a fifth of it",
+        "drawn",
+    ),
+    Part("integration", ("test-integration",), "fast", 2, "x509_cfssl_compat and kubeconfig as tasks"),
+    Part(
+        "packaging",
+        ('test-packaging CHECKS="contents documents"',),
+        "fast",
+        1,
+        "the archive: what is in it and what is not, ansible-doc, antsibull-docs, changelog, galaxy-importer",
+        builds=True,
+    ),
+    Part(
+        "sanity",
+        ("test-packaging CHECKS=sanity",),
+        "fast",
+        2,
+        "every sanity test of ansible-test, without an ignore file, on the oldest ansible-core and the oldest Python "
+        "of hosts",
+        "drawn",
+        builds=True,
+    ),
+    Part(
+        "units as packaged",
+        ("test-packaging CHECKS=units",),
+        "fast",
+        2,
+        "the plugins' tests by ansible-test, on the oldest ansible-core",
+        "drawn",
+        builds=True,
+    ),
+    Part(
+        "newest ansible-core",
+        ("test-packaging-newest",),
+        "fast",
+        5,
+        "sanity and units on the newest ansible-core, where Python 3.12 or 3.13 is there",
+        "drawn",
+        builds=True,
+    ),
+    Part("lab", ("lab-down", "lab"), "lab", 2, "a cluster of six hosts, made from nothing", builds=True),
+    Part(
+        "etcd modules",
+        ("test-etcd",),
+        "own hosts",
+        1,
+        "the etcd modules against real etcd processes on loopback",
+        builds=True,
+    ),
+    Part(
+        "unchanged",
+        ("test-unchanged",),
+        "lab",
+        5,
+        "a second run, a check run and every tag alone change nothing: no file's inode or time, no process",
+    ),
+    Part(
+        "installed",
+        ("test-installed",),
+        "lab",
+        1,
+        "the archive, installed elsewhere, finds the lab as the repository made it",
+    ),
+    Part("smoke", ("smoke",), "lab", 1, "the article's checks"),
+    Part(
+        "state",
+        ("test-lab",),
+        "lab",
+        2,
+        "the hosts' state from outside: units, files, listening addresses, TLS, objects",
+    ),
+    Part(
+        "network",
+        ("test-network",),
+        "lab",
+        10,
+        "who reaches whom, under which address, in both modes of kube-proxy; API servers reach pods; DNS",
+    ),
+    Part(
+        "check runs",
+        ("test-check-runs",),
+        "lab",
+        10,
+        "check runs foretell exactly what real runs do, for ten edits of the inventory",
+        "drawn",
+    ),
+    Part(
+        "tags and limits",
+        ("test-tags",),
+        "lab",
+        10,
+        "a chapter or a host alone does its work and touches nothing else; one certificate alone is issued again",
+        "drawn",
+    ),
+    Part(
+        "worker leaves",
+        ("test-remove-worker",),
+        "lab",
+        5,
+        "a worker leaves: not before disruption budgets allow it, and although its host is gone; another takes its "
+        "place",
+        "drawn",
+    ),
+    Part(
+        "weave password",
+        ("test-weave-password",),
+        "lab",
+        5,
+        "Weave Net's password is given, changed and taken away: packets on the wire, the Secret, and nowhere else",
+        "drawn",
+    ),
+    Part("rebuild", ("test-rebuild",), "lab", 2, "a wiped worker comes back by tag and limit"),
+    Part("faults", ("test-faults",), "lab", 10, "what a client sees while a part fails, and how etcd comes back"),
+    Part("lab-down", ("lab-down",), "lab", 1, "the lab goes, and leaves nothing"),
+    Part(
+        "bad input",
+        ("test-bad-input",),
+        "own hosts",
+        5,
+        "wrong settings, clocks, small and full disks, damaged downloads: named, nothing half-written, the next run "
+        "is fine",
+        "drawn",
+    ),
+    Part(
+        "scenario etcd",
+        ("molecule SCENARIO=etcd",),
+        "own hosts",
+        5,
+        "members lost, replaced, added, removed, restored under a writer",
+    ),
+    Part(
+        "scenario default",
+        ("molecule SCENARIO=default",),
+        "own hosts",
+        1,
+        "preflight and the preparation of a node alone",
+        "drawn",
+    ),
+    Part("scenario ca", ("molecule SCENARIO=ca",), "own hosts", 1, "certificates and kubeconfigs alone", "drawn"),
+    Part(
+        "scenario control_plane",
+        ("molecule SCENARIO=control_plane",),
+        "own hosts",
+        2,
+        "etcd and the control plane without workers",
+        "drawn",
+    ),
+    Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 2, "a worker joins a control plane", "drawn"),
+    Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 2, "pod network and DNS alone", "drawn"),
+    Part(
+        "scenario site", ("molecule SCENARIO=site",), "own hosts", 5, "the whole sequence on hosts of its own", "drawn"
+    ),
+    Part(
+        "network flannel",
+        ("test-networks NETWORK=flannel",),
+        "own lab",
+        10,
+        "the network part on a small lab with flannel and another range of pods; `make test-networks` without NETWORK "
+        "does it for every network (weave: its peers and policies, too)",
+        "full",
+    ),
+    Part(
+        "scratch",
+        ("test-scratch", "lab-down"),
+        "own lab",
+        5,
+        "empty hosts: a check run writes nothing, killed runs are finished by the next, no secret is said anywhere",
+        "drawn",
+    ),
     Part(
         "three controllers",
         ("lab-down", "lab CONTROLLERS=2", "lab CONTROLLERS=3", "test-lab", "test-faults", "lab-down"),
         "own lab",
-        560,
-        runs="drawn",
+        10,
+        "a cluster grows; no single fault stops writes for more than 15 seconds",
+        "drawn",
     ),
     Part(
         "conformance",
-        ("lab-down", "lab CONTROLLERS=1 SETTINGS=addons_pod_network=flannel", "conformance-part", "lab-down"),
+        ("lab-down", "lab CONTROLLERS=1 SETTINGS=cluster_pod_network=flannel", "conformance-part", "lab-down"),
         "own lab",
-        260,
-        runs="drawn",
-        limit=2700,
+        5,
+        "31 tests of Kubernetes' own conformance suite, of every group, with flannel",
+        "drawn",
+        builds=True,
     ),
-    Part("release 1.36", ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"), "own lab", 130, "full", 2700),
-    Part("release 1.35", ("lab-down", "lab RELEASE=1.35", "test-lab", "lab-down"), "own lab", 130, "full", 2700),
+    Part(
+        "release 1.36",
+        ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"),
+        "own lab",
+        5,
+        "the lab and its state with Kubernetes 1.36",
+        "full",
+        builds=True,
+    ),
+    Part(
+        "release 1.35",
+        ("lab-down", "lab RELEASE=1.35", "test-lab", "lab-down"),
+        "own lab",
+        5,
+        "the lab and its state with Kubernetes 1.35",
+        "full",
+        builds=True,
+    ),
 )
 
 
@@ -125,11 +314,62 @@ class Result:
     seconds: float = 0.0
 
 
-def chosen(parts: t.Sequence[Part], which: str, seed: int, room: int = ROTATION) -> dict[Part, str]:
-    """Why a part of the run is left out; the empty string for those that run.
+def work_tree(root: pathlib.Path = ROOT) -> tuple[str, bool]:
+    """Return the hash of the work tree as git would write it, and whether it is that of the last commit.
 
-    which: "fast" for what needs no hosts and is always there, "full" for everything, else what is always there and what
-    the seed draws.
+    :param root: the top directory of a clone.
+    :returns: the tree's hash with what is changed or new in it, what .gitignore names left out; True for a commit.
+    :raises RuntimeError: the directory is not a clone, so that there is nothing to hash.
+    """
+
+    def git(*arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(
+                f"{root} has no hash to draw parts by, give one: SEED=1; git said: {done.stderr.strip()}"
+            )
+        return done.stdout.strip()
+
+    committed = git("rev-parse", "HEAD^{tree}")
+    objects = git("rev-parse", "--path-format=absolute", "--git-path", "objects")
+    with tempfile.TemporaryDirectory() as scratch:
+        # An index and objects of its own: a run leaves the user's as they are.
+        beside = {
+            "GIT_INDEX_FILE": f"{scratch}/index",
+            "GIT_OBJECT_DIRECTORY": scratch,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects,
+        }
+        git("read-tree", "HEAD", **beside)
+        git("add", "--all", **beside)
+        found = git("write-tree", **beside)
+    return found, found == committed
+
+
+def drawn_by(given: str | None) -> tuple[str, str]:
+    """Return the seed of a run and a text that says where it comes from.
+
+    :param given: the seed that the user gave, or None for the work tree's hash.
+    """
+    if given is not None:
+        return given, "as given"
+    tree, committed = work_tree()
+    return tree[:12], "the hash of the last commit's tree" if committed else "the hash of the work tree, not committed"
+
+
+def environment(seed: str) -> dict[str, str]:
+    """Return what parts that draw something themselves take their seeds from."""
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
+    return {"HARDWAY_SEED": seed, "FUZZ_SEED": str(number)}
+
+
+def chosen(parts: t.Sequence[Part], which: str, seed: str, room: int = DRAWN) -> dict[Part, str]:
+    """Return why a part of the run is left out; the empty string for those that run.
+
+    :param which: "fast" for what needs no hosts and is always there, "full" for everything, else what is always there
+        and what the seed draws.
+    :param room: minutes that drawn parts may take together.
     """
     if which == "full":
         return dict.fromkeys(parts, "")
@@ -145,14 +385,14 @@ def chosen(parts: t.Sequence[Part], which: str, seed: int, room: int = ROTATION)
     drawn: set[Part] = set()
     rotating = [part for part in parts if part.runs == "drawn"]
     for part in random.Random(seed).sample(rotating, k=len(rotating)):
-        if sum(one.seconds for one in drawn) + part.seconds <= room:
+        if sum(one.minutes for one in drawn) + part.minutes <= room:
             drawn.add(part)
     why_not = {"always": "", "drawn": f"not drawn by seed {seed}: make test-full", "full": "make test-full"}
     return {part: "" if part in drawn else why_not[part.runs] for part in parts}
 
 
 def hindrance(part: Part, results: t.Mapping[Part, Result]) -> str:
-    """Why a part cannot run after what happened before it; the empty string when it can.
+    """Return why a part cannot run after what happened before it; the empty string when it can.
 
     Without hosts, everything runs. Hosts are made only when all of that is well. The lab that a part failed on stays as
     it is, to be looked at; what has hosts of its own beside it runs nevertheless.
@@ -171,27 +411,74 @@ def hindrance(part: Part, results: t.Mapping[Part, Result]) -> str:
 
 
 def out_of_time(part: Part, to_come: t.Iterable[Part], passed: float, budget: float = BUDGET) -> str:
-    """Why a drawn part is left out after all; the empty string when it fits.
+    """Return why a drawn part is left out after all; the empty string when it fits.
 
-    to_come: the parts after it. passed: seconds since the run began. budget: seconds that it may take.
+    :param to_come: the parts after it.
+    :param passed: seconds since the run began.
+    :param budget: seconds that the run may take.
     """
-    needed = part.seconds + sum(one.seconds for one in to_come if one.runs == "always")
+    needed = 60 * (part.minutes + sum(one.minutes for one in to_come if one.runs == "always"))
     if part.runs == "always" or passed + needed <= budget:
         return ""
     return f"{passed / 60:.0f} of {budget / 60:.0f} minutes are over: make test-full"
 
 
-def table(parts: t.Sequence[Part], results: t.Mapping[Part, Result]) -> str:
-    """The summary: part, seconds, result."""
+def read_times(file: pathlib.Path) -> dict[str, float]:
+    """Return the seconds that each part took last time on this machine, by name; empty when nothing is kept."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(kept, dict):
+        return {}
+    return {name: float(seconds) for name, seconds in kept.items() if isinstance(seconds, int | float)}
+
+
+def keep_times(file: pathlib.Path, results: t.Mapping[Part, Result]) -> None:
+    """Keep the seconds of the parts that passed, beside those of parts that did not run this time."""
+    passed = {part.name: round(result.seconds, 1) for part, result in results.items() if result.word == "ok"}
+    kept = read_times(file) | passed
+    with contextlib.suppress(OSError):  # a cache that cannot be written does not make a run fail
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def table(parts: t.Sequence[Part], results: t.Mapping[Part, Result], before: t.Mapping[str, float]) -> str:
+    """Return the summary: part, seconds, seconds of the time before, result."""
     width = max(len(part.name) for part in parts)
-    rows = []
+    rows = [f"{'part':<{width}}  {'took':>6}  {'before':>6}  result"]
     for part in parts:
         result = results.get(part, Result("not run", "the run was stopped"))
         took = f"{result.seconds:.0f} s" if result.seconds else "-"
-        said = f"{result.word}: {result.remark}" if result.remark else result.word
-        rows.append(f"{part.name:<{width}}  {took:>6}  {said}")
+        last = f"{before[part.name]:.0f} s" if part.name in before else "-"
+        remarks = [result.remark] if result.remark else []
+        if result.word == "ok" and result.seconds > 60 * part.minutes:
+            remarks.append(f"longer than the {part.minutes} min of its class")
+        said = ": ".join([result.word, "; ".join(remarks)]) if remarks else result.word
+        rows.append(f"{part.name:<{width}}  {took:>6}  {last:>6}  {said}")
     total = sum(result.seconds for result in results.values())
     return "\n".join([*rows, f"{'total':<{width}}  {f'{total:.0f} s':>6}"])
+
+
+def listing(parts: t.Sequence[Part], before: t.Mapping[str, float]) -> str:
+    """Return what `make parts` prints: every part, the runs that have it, how long it takes, what it proves."""
+    said = {"always": "in every run", "drawn": "drawn", "full": "make test-full"}
+    blocks = []
+    for part in parts:
+        took = f", here {before[part.name]:.0f} s" if part.name in before else ""
+        head = f"{part.name}: {said[part.runs]}; at most {part.minutes} min{took}; needs: {_NEEDS[part.stage]}"
+        commands = "; ".join(f"make {target}" for target in part.targets)
+        proves = textwrap.wrap(part.proves, 110, initial_indent="    ", subsequent_indent="    ")
+        blocks.append("\n".join([head, *proves, f"    {commands}"]))
+    return "\n\n".join(blocks)
+
+
+_NEEDS: dict[Stage, str] = {
+    "fast": "no hosts",
+    "lab": "the lab",
+    "own hosts": "hosts that it makes beside the lab",
+    "own lab": "a lab in place of the other",
+}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -199,7 +486,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def run(part: Part, folder: pathlib.Path) -> Result:
+def run(part: Part, folder: pathlib.Path, seeds: t.Mapping[str, str] | None = None) -> Result:
     """Run a part, its output here and in a file."""
     folder.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
@@ -211,6 +498,7 @@ def run(part: Part, folder: pathlib.Path) -> Result:
             process = subprocess.Popen(
                 ["make", "--no-print-directory", *shlex.split(target)],
                 cwd=ROOT,
+                env=os.environ | dict(seeds or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -240,7 +528,12 @@ def run(part: Part, folder: pathlib.Path) -> Result:
     return Result("ok", "; ".join(left_out), time.monotonic() - begun)
 
 
-def run_all(left_out: t.Mapping[Part, str], folder: pathlib.Path, budget: float) -> dict[Part, Result]:
+def run_all(
+    left_out: t.Mapping[Part, str],
+    folder: pathlib.Path,
+    budget: float,
+    seeds: t.Mapping[str, str] | None = None,
+) -> dict[Part, Result]:
     """Run the parts that are not left out, each as far as nothing hinders it, and keep the hosts' logs of failures."""
     begun = time.monotonic()
     results: dict[Part, Result] = {}
@@ -257,7 +550,7 @@ def run_all(left_out: t.Mapping[Part, str], folder: pathlib.Path, budget: float)
                 results[part] = Result("not run", why)
                 continue
             print(f"\n=== {part.name}", flush=True)
-            results[part] = run(part, folder / part.name.replace(" ", "-"))
+            results[part] = run(part, folder / part.name.replace(" ", "-"), seeds)
             if results[part].word == "FAILED":
                 logs.collect(folder / part.name.replace(" ", "-"))
     except KeyboardInterrupt:
@@ -266,19 +559,33 @@ def run_all(left_out: t.Mapping[Part, str], folder: pathlib.Path, budget: float)
 
 
 def main() -> int:
+    """Run what the command line asks for, and return the exit code."""
     reading = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reading.add_argument("which", choices=["fast", "test", "full"])
-    reading.add_argument("--seed", type=int, default=int(time.time()) // 60, help="what draws the parts that rotate")
+    reading.add_argument("which", choices=["fast", "test", "full", "parts"])
+    reading.add_argument("--seed", help="what draws parts and inputs (default: the hash of the work tree)")
     reading.add_argument("--logs", type=pathlib.Path, default=ROOT / ".logs", help="folder of what the parts print")
     given = reading.parse_args()
-    left_out = chosen(PARTS, given.which, given.seed)
+    times = cache_directory() / "times.json"
+    before = read_times(times)
+    if given.which == "parts":
+        print(listing(PARTS, before))
+        return 0
+    try:
+        seed, source = drawn_by(given.seed)
+    except RuntimeError as error:
+        sys.exit(f"run.py: {error}")
+    left_out = chosen(PARTS, given.which, seed)
+    print(f"seed {seed}, {source} (again with the same parts: make test SEED={seed})", flush=True)
     if given.which == "test":
-        print(f"seed {given.seed} (again with the same parts: make test SEED={given.seed})", flush=True)
+        drawn = [part.name for part, why in left_out.items() if part.runs == "drawn" and not why]
+        print(f"drawn: {', '.join(drawn)}", flush=True)
     # What is in it in the end is of this run.
     shutil.rmtree(given.logs, ignore_errors=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    results = run_all(left_out, given.logs, BUDGET if given.which == "test" else float("inf"))
-    print(f"\n{table(PARTS, results)}", flush=True)
+    budget = BUDGET if given.which == "test" else float("inf")
+    results = run_all(left_out, given.logs, budget, environment(seed))
+    keep_times(times, results)
+    print(f"\n{table(PARTS, results, before)}", flush=True)
     failed = [part.name for part, result in results.items() if result.word == "FAILED"]
     if not failed:
         return 0

@@ -20,14 +20,14 @@ class ActionModule(ActionBase):
         """Run the module with the task's own arguments."""
         super().run(tmp, task_vars)
         asked = time.time()
-        result = self._execute_module(
+        result: dict[str, t.Any] = self._execute_module(
             module_name="hardway.kubernetes.host_facts", module_args=dict(self._task.args), task_vars=task_vars or {}
         )
         answered = time.time()
-        facts = result.get("ansible_facts", {}).get("hardway")
-        if facts:
-            facts["clock_offset_seconds"] = {
-                "least": round(facts["read_at"] - answered, 2),
-                "most": round(facts["read_at"] - asked, 2),
+        reading = result.get("reading")
+        if reading:
+            reading["clock_offset_seconds"] = {
+                "least": round(reading["read_at"] - answered, 2),
+                "most": round(reading["read_at"] - asked, 2),
             }
         return result

@@ -21,7 +21,7 @@ options:
     description: CA file that the members' certificates are verified with. Required for C(https) endpoints.
     type: path
   client_cert:
-    description: Client certificate. etcd with C(--client-cert-auth) accepts nobody without one.
+    description: Client certificate. etcd with C(--client-cert-auth) rejects a client without one.
     type: path
   client_key:
     description: Key of the client certificate.

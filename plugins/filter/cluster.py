@@ -1,29 +1,47 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters that turn the inventory, the release catalogue, certificates and durations into plain data."""
+"""Filters for playbooks: the release catalogue, certificates and durations as plain data."""
 
 from __future__ import annotations
 
 import functools
+import os
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue as _catalogue
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import etcd as _etcd_plan
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import problems as _preflight
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import topology as _plan
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import expiry as _x509_filters
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, etcd, flags, nodes
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import kubeconfig_merge
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import expiry
+
+
+def image_archive(reference: str, directory: str = "") -> str:
+    """Return the path of the archive that holds an image in a mirror."""
+    return os.path.join(directory, catalogue.image_archive(reference))
+
+
+def image_names(
+    release: str, *, pod_network: str = "flannel", versions: t.Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the full references of the images that a cluster of a release needs."""
+    known = catalogue.read_catalogue()
+    return list(catalogue.images(known, release=release, pod_network=pod_network, versions=versions).values())
+
+
+def release_versions(release: str, *, versions: t.Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the versions of the components of a release."""
+    return catalogue.release_versions(catalogue.read_catalogue(), release, versions=versions)
 
 
 def _reported(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    """Turn the logic's ValueError into an error of the filter."""
+    """Turn the logic's errors into an error of the filter."""
 
     @functools.wraps(function)
     def wrapper(*arguments: t.Any, **options: t.Any) -> t.Any:
         try:
             return function(*arguments, **options)
-        except ValueError as error:
+        except (HardwayError, ValueError) as error:
             raise AnsibleFilterError(str(error)) from error
 
     return wrapper
@@ -35,28 +53,14 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filters by name."""
         functions: dict[str, t.Callable[..., t.Any]] = {
-            "apiserver_addresses": _plan.apiserver_addresses,
-            "argument_problems": _preflight.argument_problems,
-            "certificate_plan": _plan.certificate_plan,
-            "cluster_problems": _preflight.cluster_problems,
-            "cluster_warnings": _preflight.cluster_warnings,
-            "days_until_expiry": _x509_filters.days_until_expiry,
-            "duration_seconds": _x509_filters.duration_seconds,
-            "etcd_initial_cluster": _plan.etcd_initial_cluster,
-            "etcd_membership": _etcd_plan.etcd_membership,
-            "etcd_surplus": _etcd_plan.etcd_surplus,
-            "host_problems": _preflight.host_problems,
-            "host_urls": _plan.host_urls,
-            "image_name": _catalogue.image_name,
-            "image_names": _catalogue.image_names,
-            "kubeconfig_plan": _plan.kubeconfig_plan,
-            "pod_cidrs": _plan.pod_cidrs,
-            "pod_routes": _plan.pod_routes,
-            "program_plan": _catalogue.program_plan,
-            "release_versions": _catalogue.release_versions,
-            "rolled_out": _plan.rolled_out,
-            "service_address": _plan.service_address,
-            "topology": _plan.topology,
-            "unready_nodes": _plan.unready_nodes,
+            "command_flags": flags.command_flags,
+            "days_until_expiry": expiry.days_until_expiry,
+            "duration_seconds": expiry.duration_seconds,
+            "etcd_surplus": etcd.surplus,
+            "image_archive": image_archive,
+            "image_names": image_names,
+            "kubeconfig_merge": kubeconfig_merge,
+            "release_versions": release_versions,
+            "unready_nodes": nodes.unready_nodes,
         }
         return {name: _reported(function) for name, function in functions.items()}

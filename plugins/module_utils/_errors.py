@@ -11,14 +11,16 @@ from __future__ import annotations
 
 __all__ = (
     "CatalogueError",
-    "CheckError",
+    "DownloadError",
     "FileError",
     "HardwayError",
     "ImageError",
     "KubeconfigError",
+    "MissingSourceError",
     "PkiError",
     "ProgramError",
     "RefusedError",
+    "SnapshotError",
     "UnitError",
 )
 
@@ -31,8 +33,8 @@ class CatalogueError(HardwayError, ValueError):
     """The release catalogue has no such release, program, image or architecture."""
 
 
-class CheckError(HardwayError):
-    """The expected answer did not come."""
+class DownloadError(HardwayError):
+    """A published file cannot be read, or is not what its publisher says."""
 
 
 class FileError(HardwayError):
@@ -45,6 +47,10 @@ class ImageError(HardwayError):
 
 class KubeconfigError(HardwayError):
     """A kubeconfig cannot be written as asked for."""
+
+
+class MissingSourceError(KubeconfigError):
+    """A file that a kubeconfig is made from does not exist. Check mode expects an earlier task to make it."""
 
 
 class PkiError(HardwayError):
@@ -64,6 +70,10 @@ class RefusedError(HardwayError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.actions: list[str] = []
+
+
+class SnapshotError(HardwayError):
+    """A snapshot of etcd could not be saved, is damaged, or cannot be restored."""
 
 
 class UnitError(HardwayError):

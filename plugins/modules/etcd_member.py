@@ -198,8 +198,9 @@ tolerates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import RefusedError, Wanted
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import Wanted
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import reconcile
 
 
@@ -208,7 +209,7 @@ def _wanted(module: AnsibleModule) -> Wanted:
     try:
         member_id = int(params["id"] or "0", 16)
     except ValueError:
-        module.fail_json(msg=f"id: {params['id']!r} is no member ID; allowed: up to 16 hexadecimal digits")
+        module.fail_json(msg=f"id: {params['id']!r} is not a member ID; allowed: up to 16 hexadecimal digits")
     return Wanted(
         state=params["state"],
         name=params["name"] or "",
@@ -244,23 +245,16 @@ def main() -> None:
     wanted = _wanted(module)
     try:
         outcome = reconcile(
-            Client(
-                endpoints=params["endpoints"],
-                ca_cert=params["ca_cert"],
-                client_cert=params["client_cert"],
-                client_key=params["client_key"],
-                timeout=params["request_timeout"],
-            ),
+            Client.of(params),
             wanted,
             client_urls=params["client_urls"],
             wait=params["wait"],
             timeout=params["timeout"],
             check_mode=module.check_mode,
         )
-    except (EtcdError, RefusedError) as error:
-        module.fail_json(
-            msg=f"{wanted.label} ({wanted.state}): {error}", changed=bool(error.actions), actions=error.actions
-        )
+    except HardwayError as error:
+        done = getattr(error, "actions", [])
+        module.fail_json(msg=f"{wanted.label} ({wanted.state}): {error}", changed=bool(done), actions=done)
     result = {
         "changed": bool(outcome.actions),
         "actions": outcome.actions,

@@ -14,11 +14,17 @@ author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Asks an etcd cluster through its own JSON gateway who its members are, and each member how it is. It needs
     nothing on the host but Python, and works with etcd 3.4, 3.5, 3.6 and 3.7.
-  - A member that does not answer is no error, and neither is a missing quorum; both are returned. It fails when no
+  - A member that does not answer and a missing quorum are not errors; both are returned. It fails when no
     endpoint can be used, and names each with the cause.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
   - hardway.kubernetes._etcd
+options:
+  expected:
+    description:
+      - The members that belong to the cluster, as C(--initial-cluster), V(NAME=PEER_URL) with commas between.
+      - A member that has never started has no name, and is known by its peer URLs.
+    type: str
 seealso:
   - module: hardway.kubernetes.etcd_member
 """
@@ -35,6 +41,14 @@ EXAMPLES = r"""
 - name: Go on only when a member may fail
   ansible.builtin.assert:
     that: etcd.tolerates >= 1
+
+- name: Find members that do not belong to the cluster
+  hardway.kubernetes.etcd_member_info:
+    expected: ctl01=https://10.240.0.11:2380,ctl02=https://10.240.0.12:2380
+    endpoints: [https://10.240.0.11:2379, https://10.240.0.12:2379]
+    ca_cert: /etc/etcd/ca.pem
+    client_cert: /etc/etcd/kubernetes.pem
+    client_key: /etc/etcd/kubernetes-key.pem
 """
 
 RETURN = r"""
@@ -111,6 +125,12 @@ members:
       db_size: 24576
       raft_term: 2
       raft_index: 9
+unexpected:
+  description: Those of RV(members) that are not among O(expected), in the same form.
+  returned: with O(expected)
+  type: list
+  elements: dict
+  sample: []
 voting:
   description: How many members vote.
   returned: when the cluster answers
@@ -134,13 +154,16 @@ tolerates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import unexpected
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import alarms, look
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "expected": {"type": "str"},
             "endpoints": {"type": "list", "elements": "str", "required": True},
             "ca_cert": {"type": "path"},
             "client_cert": {"type": "path"},
@@ -152,18 +175,14 @@ def main() -> None:
     )
     params = module.params
     try:
-        client = Client(
-            endpoints=params["endpoints"],
-            ca_cert=params["ca_cert"],
-            client_cert=params["client_cert"],
-            client_key=params["client_key"],
-            timeout=params["request_timeout"],
-        )
+        client = Client.of(params)
         view = look(client)
-        raised = alarms(client, view)
-    except EtcdError as error:
+        found = {"alarms": alarms(client, view), **view.public()}
+        if params["expected"] is not None:
+            found["unexpected"] = [member.public() for member in unexpected(view, params["expected"])]
+    except HardwayError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, alarms=raised, **view.public())
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

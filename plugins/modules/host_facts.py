@@ -8,55 +8,158 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: host_facts
-short_description: Read what the roles need to know about a host
+short_description: Read what the collection needs to know about a host
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - Reads operating system, resources, clock, packages, units and the settings of an existing
-    cluster in one call. It takes the place of gathering all facts.
-  - How far the host's clock is from the control node's is known as a range, C(clock_offset_seconds.least) to
-    C(clock_offset_seconds.most), since it takes time to ask.
+  - Reads operating system, resources, clock, packages, units, installed programs and what an existing cluster was made
+    with, in one call. It takes the place of gathering all facts, and changes nothing.
+  - The role P(hardway.kubernetes.cluster#role) runs it on each host and hands the readings to
+    M(hardway.kubernetes.cluster), which returns them as C(cluster.status.hosts).
+  - A reading is a result to register and not a fact. A fact cache could hold one of an earlier run.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
-options:
-  units:
-    description: systemd units whose state is wanted.
-    type: list
-    elements: str
-    default: []
+options: {}
+seealso:
+  - module: hardway.kubernetes.cluster
 """
 
 EXAMPLES = r"""
 - name: Read the host
   hardway.kubernetes.host_facts:
-    units: [etcd.service]
+  register: host
 """
 
 RETURN = r"""
-ansible_facts:
-  description: The facts, under C(ansible_facts.hardway).
+reading:
+  description: What was read.
   returned: always
   type: dict
   contains:
-    hardway:
-      description: Facts of the host.
+    read_at:
+      description: Time on the host when it was read, in seconds since the epoch.
+      type: float
+    clock_offset_seconds:
+      description: Between which two offsets, in seconds, the host's clock lies from the control node's. It takes
+        time to ask.
       type: dict
-      sample: {"architecture": "amd64", "cgroup_version": 2, "memory_mib": 3936}
+      contains:
+        least:
+          description: Least offset.
+          type: float
+        most:
+          description: Largest offset.
+          type: float
+    hostname:
+      description: Name that the host gives itself.
+      type: str
+    architecture:
+      description: Architecture as publishers name it, V(amd64) or V(arm64); what the kernel says for any other.
+      type: str
+    distribution:
+      description: C(ID) of C(/etc/os-release).
+      type: str
+    distribution_version:
+      description: C(VERSION_ID) of C(/etc/os-release).
+      type: str
+    service_manager:
+      description: Name of process 1.
+      type: str
+    memory_mib:
+      description: Memory, in MiB.
+      type: int
+    free_mib:
+      description: Free space by directory, in MiB.
+      type: dict
+    addresses:
+      description: Addresses of all interfaces.
+      type: list
+      elements: str
+    container:
+      description: Whether the host is a container.
+      type: bool
+    cgroup_version:
+      description: Version of the control groups, V(1) or V(2).
+      type: int
+    may_lower_oom_score:
+      description: Whether a process may be made less likely to be killed for memory (C(CAP_SYS_RESOURCE)).
+      type: bool
+    active_swaps:
+      description: Devices and files that are swapped to.
+      type: list
+      elements: str
+    fstab_swap:
+      description: Whether C(/etc/fstab) has swap.
+      type: bool
+    nameservers:
+      description: Addresses in C(/etc/resolv.conf).
+      type: list
+      elements: str
+    systemd_resolved:
+      description: Whether systemd-resolved keeps a list of its own upstream resolvers.
+      type: bool
+    packages:
+      description: Names of the installed Debian packages.
+      type: list
+      elements: str
+    users:
+      description: Numbers of the accounts, by name.
+      type: dict
+    units:
+      description: State of the cluster's systemd units, by unit, as C(systemctl is-active) says it.
+      type: dict
+      sample: {"etcd.service": "active", "kubelet.service": "inactive"}
+    programs:
+      description: Versions of the programs that M(hardway.kubernetes.component) installed, by program.
+      type: dict
+      sample: {"etcd": "3.7.3"}
+    etcd:
+      description: The etcd data of the host, and the members as its own etcd knows them.
+      type: dict
+      contains:
+        data:
+          description: C(cluster_id) and C(member_id) of the data directory, from its write-ahead log; none without
+            data.
+          type: dict
+        free_mib:
+          description: Free space for the data, by directory, in MiB.
+          type: dict
+        members:
+          description: Members of the running cluster, with C(id), C(name), C(peer_urls) and C(learner).
+          type: list
+          elements: dict
+        started_with:
+          description: Names of the members that this one was first started with.
+          type: list
+          elements: str
+    cluster:
+      description: Settings that the cluster on the host was made with, by variable, from the unit of its
+        controller manager.
+      type: dict
+      sample: {"cluster_pod_cidr": "10.200.0.0/16"}
+    nodes:
+      description:
+        - What the API server of the host says of each node, by node. C(ready), C(version) of the kubelet,
+          C(pod_cidr) and C(unschedulable). Empty where no API server runs.
+      type: dict
+    cni_configurations:
+      description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.
+      type: list
+      elements: str
+    openvswitch:
+      description: Whether the kernel has the module C(openvswitch).
+      type: bool
 """
+
+import functools
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.facts import collect
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "units": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    facts = collect(run=module.run_command, **module.params)
-    module.exit_json(changed=False, ansible_facts={"hardway": facts})
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.exit_json(changed=False, reading=collect(run=functools.partial(module.run_command, handle_exceptions=False)))
 
 
 if __name__ == "__main__":

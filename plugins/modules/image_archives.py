@@ -51,7 +51,8 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import ImageArchives, ImageError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import ImageArchives
 
 
 def main() -> None:
@@ -80,7 +81,7 @@ def main() -> None:
             imported[given] = reason
             if not module.check_mode:
                 archives.load(address)
-    except (ImageError, OSError) as error:
+    except (HardwayError, OSError) as error:
         module.fail_json(msg=str(error), imported=imported)
     lines = "".join(f"{reason}\n" for reason in imported.values())
     module.exit_json(changed=bool(imported), imported=imported, diff={"before": "", "after": lines} if imported else {})

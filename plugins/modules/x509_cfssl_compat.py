@@ -335,8 +335,8 @@ changed_files:
   description:
     - Paths of certificates, keys and requests whose content was changed, or would be in check mode.
     - A file that is only given another owner or mode is not among them.
-    - Tasks that copy from the directory can be told about it, so that check mode predicts them as well. See
-      O(hardway.kubernetes.kubeconfig#module:changed_files) and O(hardway.kubernetes.host_files#module:changed_files).
+    - In check mode later tasks of the same run with M(hardway.kubernetes.kubeconfig) or M(hardway.kubernetes.component)
+      know them, and predict what they would write.
   returned: success
   type: list
   elements: str

@@ -14,7 +14,7 @@
 set -euo pipefail
 
 prefix=${PREFIX:-hardway-}
-mirror=${HARDWAY_MIRROR:-${HARDWAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hardway.kubernetes}/mirror}
+mirror=${HARDWAY_MIRROR:-$(python3 "$(dirname "${BASH_SOURCE[0]}")/../../lab/cache.py" mirror)}
 : "${KUBERNETES:=1.37.2}" "${ETCD:=3.7.3}" "${CONTAINERD:=2.4.2}" "${RUNC:=1.5.2}" "${CNI_PLUGINS:=1.9.1}"
 : "${CRICTL:=1.36.0}" "${COREDNS:=1.15.0}" "${PAUSE:=3.10.2}" "${ARCH:=amd64}"
 

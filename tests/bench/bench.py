@@ -28,10 +28,17 @@ import tempfile
 import time
 import typing as t
 
-import yaml
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CATALOGUE = ROOT / "roles" / "cluster" / "vars" / "main.yml"
+sys.path.insert(0, str(ROOT / "lab"))
+
+from collection import make_importable
+
+make_importable()
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import read_catalogue
+
+from cache import mirror_directory
+
 MEASURES = {
     "a": "article.sh on fresh hosts",
     "b": "site.yml on fresh hosts",
@@ -50,16 +57,14 @@ class Lab:
     def __init__(self, inventory: str, release: str | None, log: pathlib.Path) -> None:
         self._inventory = inventory
         self._log = log
-        catalogue = yaml.safe_load(CATALOGUE.read_text())["__cluster_catalogue"]
+        catalogue = read_catalogue()
         self.release = release or str(catalogue["default_release"])
         if self.release not in catalogue["releases"]:
             raise BenchError(f"release {self.release} is unknown; known are {', '.join(catalogue['releases'])}")
         self.versions: dict[str, str] = catalogue["releases"][self.release]
-        cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        cache = os.environ.get("HARDWAY_CACHE") or pathlib.Path(cache, "hardway.kubernetes")
         self._environment = (
-            {"HARDWAY_MIRROR": str(pathlib.Path(cache, "mirror"))}
-            | os.environ
+            os.environ
+            | {"HARDWAY_MIRROR": str(mirror_directory())}
             | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         )
 
@@ -85,8 +90,11 @@ class Lab:
 
     def playbook(self, *arguments: str) -> tuple[float, int]:
         """Run ansible-playbook; return its seconds and how many changes it reports."""
-        release = ("--extra-vars", json.dumps({"cluster_release": self.release}))
-        seconds, out = self.run("ansible-playbook", "--inventory", self._inventory, *release, *arguments)
+        # The same work as the script does: its pod network is the bridge.
+        settings = json.dumps({"cluster_release": self.release, "cluster_pod_network": "bridge"})
+        seconds, out = self.run(
+            "ansible-playbook", "--inventory", self._inventory, "--extra-vars", settings, *arguments
+        )
         return seconds, sum(int(count) for count in re.findall(r"\bchanged=(\d+)", out))
 
     def inventory(self, *arguments: str) -> dict[str, t.Any]:

@@ -42,6 +42,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "lab"))
+
+from cache import cache_directory
+
 CSR = {"key": {"algo": "rsa", "size": 2048}, "names": [{"C": "US", "L": "Portland", "O": "Kubernetes", "ST": "Oregon"}]}
 PROFILE = {"usages": ["signing", "key encipherment", "server auth", "client auth"], "expiry": "8760h"}
 CONFIG = {"signing": {"default": {"expiry": "8760h"}, "profiles": {"kubernetes": PROFILE}}}
@@ -89,9 +93,7 @@ def imports(directory: pathlib.Path) -> list[str]:
 
 
 def cfssl(directory: pathlib.Path, count: int) -> list[str]:
-    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    cache = os.environ.get("HARDWAY_CACHE") or pathlib.Path(cache, "hardway.kubernetes")
-    programs = pathlib.Path(cache, "cfssl", CFSSL_VERSION)
+    programs = cache_directory() / "cfssl" / CFSSL_VERSION
     if not (programs / "cfssl").exists():
         sys.exit(f"{programs}/cfssl is missing: `make oracles` builds it")
     (directory / "config.json").write_text(json.dumps(CONFIG))

@@ -18,11 +18,17 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "lab" / "mirror"))
+sys.path.insert(0, str(HERE.parents[1] / "lab"))
 
-from artifact_mirror import layout, shell  # noqa: E402
-from artifact_mirror.errors import MirrorError  # noqa: E402
-from artifact_mirror.golang import Go, build_environment  # noqa: E402
+from collection import make_importable
+
+make_importable()
+
+from artifact_mirror import shell
+from artifact_mirror.errors import MirrorError
+from artifact_mirror.golang import Go, build_environment
+
+from cache import cache_directory
 
 PROGRAMS = ("cfssl", "cfssljson")
 
@@ -36,7 +42,7 @@ def build(version: str, destination: pathlib.Path) -> None:
         return
     print(f"cfssl: building {version}", file=sys.stderr)
     destination.mkdir(parents=True, exist_ok=True)
-    go = Go(layout.cache_directory()).executable(source)
+    go = Go(cache_directory()).executable(source)
     with tempfile.TemporaryDirectory(dir=destination) as directory:
         for program in PROGRAMS:
             package = f"github.com/cloudflare/cfssl/cmd/{program}"
@@ -52,7 +58,7 @@ def build(version: str, destination: pathlib.Path) -> None:
 
 
 def main() -> None:
-    root = layout.cache_directory() / "cfssl"
+    root = cache_directory() / "cfssl"
     if sys.argv[1:] == ["--path"]:
         print(root)
         return

@@ -27,16 +27,22 @@ import time
 import typing as t
 import xml.etree.ElementTree as ET
 
-import registry
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "lab" / "mirror"))
+sys.path.insert(0, str(ROOT / "lab"))
 
+from collection import make_importable
+
+make_importable()
+
+import registry
 from artifact_mirror import layout
 from artifact_mirror.catalogue import Catalogue, Image, Program
 from artifact_mirror.errors import MirrorError
+
+from cache import cache_directory, mirror_directory
 
 REGISTRY = "registry.k8s.io"
 CONFORMANCE = r"\[Conformance\]"
@@ -94,29 +100,36 @@ def read_reasons(path: pathlib.Path) -> dict[str, str]:
     return {entry["test"]: entry["reason"].strip() for entry in yaml.safe_load(path.read_text(encoding="utf-8"))}
 
 
+def _listed(title: str, results: t.Sequence[Result], reasons: t.Mapping[str, str]) -> list[str]:
+    """Return a title with tests below it, and below each the first lines of why; nothing when there is none."""
+    lines = [f"{title}:"] if results else []
+    for result in results:
+        why = reasons.get(result.name, result.message)
+        lines += [f"  {result.name}", *(f"      {line}" for line in why.splitlines()[:3])]
+    return lines
+
+
 def summary(results: t.Sequence[Result], reasons: t.Mapping[str, str]) -> tuple[str, int]:
-    """The text at the end of a run, and the exit code."""
-    passed = [result for result in results if result.state == "passed"]
-    skipped = [result for result in results if result.state == "skipped"]
-    broken = [result for result in results if result.state not in ("passed", "skipped")]
-    excused = [result for result in broken if result.name in reasons]
-    failed = [result for result in broken if result.name not in reasons]
-    lines = []
-    for title, listed in (("failed", failed), ("cannot pass here", excused), ("skipped themselves", skipped)):
-        if listed:
-            lines += [f"{title}:"]
-        for result in listed:
-            lines.append(f"  {result.name}")
-            why = reasons.get(result.name) if title == "cannot pass here" else result.message
-            lines += [f"      {line}" for line in (why or "").splitlines()[:3]]
-    surprising = [result.name for result in passed if result.name in reasons]
-    if surprising:
-        lines += ["pass, although cannot_pass.yml says that they cannot:", *(f"  {name}" for name in surprising)]
-    lines.append(
-        f"{len(passed)} passed, {len(failed)} failed, {len(excused)} cannot pass here, "
-        f"{len(skipped)} skipped themselves"
-    )
-    if not passed and not broken:
+    """Return the text at the end of a run, and the exit code."""
+    sorts: dict[str, list[Result]] = {"passed": [], "surprising": [], "skipped": [], "excused": [], "failed": []}
+    for result in results:
+        known = result.name in reasons
+        if result.state == "passed" and known:
+            sorts["surprising"].append(result)
+        sorts[result.state if result.state in ("passed", "skipped") else "excused" if known else "failed"].append(
+            result
+        )
+    lines = [
+        *_listed("failed", sorts["failed"], {}),
+        *_listed("cannot pass here", sorts["excused"], reasons),
+        *_listed("skipped themselves", sorts["skipped"], {}),
+    ]
+    if sorts["surprising"]:
+        lines.append("pass, although cannot_pass.yml says that they cannot:")
+        lines += [f"  {result.name}" for result in sorts["surprising"]]
+    passed, failed, excused, skipped = (len(sorts[sort]) for sort in ("passed", "failed", "excused", "skipped"))
+    lines.append(f"{passed} passed, {failed} failed, {excused} cannot pass here, {skipped} skipped themselves")
+    if not passed + failed + excused:
         return "\n".join([*lines, "no test ran: does the focus match any?"]), EXIT_NOT_RUN
     return "\n".join(lines), EXIT_FAILED if failed else 0
 
@@ -319,9 +332,9 @@ def main() -> int:
     begun = time.monotonic()
     try:
         target = ask(given.inventory, folder)
-        mirror = pathlib.Path(os.environ.get("HARDWAY_MIRROR") or layout.default_mirror())
+        mirror = mirror_directory()
         programs, images = fill(target, mirror)
-        directory = unpack(programs, mirror, layout.cache_directory())
+        directory = unpack(programs, mirror, cache_directory())
         check_images(directory / "e2e.test", images)
         with images_at_hand(target, given.inventory, mirror, folder):
             results = read_report(run_suite(directory, target, given, folder))

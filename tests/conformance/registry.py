@@ -18,9 +18,13 @@ import tarfile
 import threading
 import typing as t
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab" / "mirror"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-from artifact_mirror import layout
+from collection import make_importable
+
+make_importable()
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import image_archive
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -64,7 +68,7 @@ class Images:
         """The manifest of a tag or a digest; None when there is no such image."""
         if reference.startswith("sha256:"):
             return self._manifests.get(reference)
-        archive = self._directory / layout.image_archive_name(f"{repository}:{reference}")
+        archive = self._directory / image_archive(f"{repository}:{reference}")
         if not archive.is_file():
             return None
         with self._lock:

@@ -11,12 +11,16 @@ import sys
 import typing as t
 
 import pytest
-import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / ".collections"))
+sys.path.insert(0, str(ROOT / "lab"))
 
-from harness import Cluster, unpack  # noqa: E402
+from collection import make_importable
+
+make_importable()
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import read_catalogue
+from harness import Cluster, unpack
 
 
 def _run_module_fixture() -> t.Any:
@@ -34,8 +38,7 @@ run_module = _run_module_fixture()
 
 def _versions() -> list[str]:
     """The versions that the release catalogue has, newest first."""
-    catalogue = yaml.safe_load((ROOT / "roles" / "cluster" / "vars" / "main.yml").read_text(encoding="utf-8"))
-    releases = catalogue["__cluster_catalogue"]["releases"].values()
+    releases = read_catalogue()["releases"].values()
     return sorted({release["etcd"] for release in releases}, reverse=True)
 
 

@@ -23,13 +23,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cache import mirror_directory
+
 _DAY = datetime.timedelta(days=1)
-
-
-def cache() -> pathlib.Path:
-    """The directory that `make mirror` fills."""
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(os.environ.get("HARDWAY_CACHE") or pathlib.Path(home) / "hardway.kubernetes") / "mirror"
 
 
 def unpack(version: str, directory: pathlib.Path) -> pathlib.Path:
@@ -38,7 +34,7 @@ def unpack(version: str, directory: pathlib.Path) -> pathlib.Path:
     :raises FileNotFoundError: the mirror does not have it.
     """
     name = f"etcd-v{version}-linux-amd64"
-    archive = cache() / "github.com/etcd-io/etcd/releases/download" / f"v{version}" / f"{name}.tar.gz"
+    archive = mirror_directory() / "github.com/etcd-io/etcd/releases/download" / f"v{version}" / f"{name}.tar.gz"
     if not archive.is_file():
         raise FileNotFoundError(f"{archive} is missing: `make test-etcd` puts it there")
     with tarfile.open(archive) as tar:

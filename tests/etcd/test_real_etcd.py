@@ -198,7 +198,7 @@ def test_errors_name_endpoint_and_cause(new_cluster, run_module, tmp_path):
     assert cause(client_cert=None, client_key=None).startswith(f"{endpoint}: client certificate not accepted (")
     assert cause(client_key=foreign[1]).startswith(f"{endpoint}: certificate files (client_cert ")
     assert cause(ca_cert="/nonexistent").startswith(f"{endpoint}: certificate files (ca_cert /nonexistent ")
-    assert "no client URL; allowed: https://HOST:PORT" in cause(endpoints=["127.0.0.1:2379"])
+    assert "not a client URL; allowed: https://HOST:PORT" in cause(endpoints=["127.0.0.1:2379"])
 
 
 def test_an_expired_server_certificate(new_cluster, run_module):

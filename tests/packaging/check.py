@@ -5,9 +5,9 @@
 
 usage: check.py [--newest] CHECK...
 
-  contents   the archive holds what belongs to the repository, nothing else, and all that its programs need
+  contents   the archive holds the collection as the repository has it: all that playbooks need, and nothing else
   documents  ansible-doc of all plugins and roles, antsibull-docs, antsibull-changelog, galaxy-importer
-  sanity     ansible-test sanity, every test; what it imports on hosts with the oldest Python of hosts too
+  sanity     ansible-test sanity of the repository, every test; what it imports on hosts with their oldest Python too
   units      ansible-test units of the plugins
 
 With --newest on the newest ansible-core. A line that begins with "left out:" names what was not checked, and why.
@@ -30,6 +30,10 @@ import typing as t
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "lab"))
+
+from cache import cache_directory
+
 # Python of the control node with the newest ansible-core, and the oldest one of hosts.
 NEWEST = ("3.13", "3.12")
 OLDEST_OF_HOSTS = "3.9"
@@ -39,13 +43,10 @@ DOCUMENTED = ("module", "filter", "role")
 CHECKS = ("contents", "documents", "sanity", "units")
 # Bytes: the archive has no binaries in it.
 LARGEST = 1024 * 1024
-# What playbooks need where the collection is installed.
+# What playbooks need where the collection is installed: all of it is in the archive.
 USED = ("plugins/", "roles/", "playbooks/", "meta/", "README.md", "LICENSE")
-
-
-def cache() -> pathlib.Path:
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(os.environ.get("HARDWAY_CACHE") or pathlib.Path(home) / "hardway.kubernetes")
+# What may be there beside it; the lab, the checks and everything else for work on the project may not.
+ALLOWED = (*USED, "CHANGELOG.rst", "changelogs/", "docs/", "inventories/example/", "requirements.txt")
 
 
 def interpreter(versions: t.Sequence[str]) -> str | None:
@@ -65,7 +66,7 @@ def environment(python: str, requirements: pathlib.Path) -> pathlib.Path:
     """Make a virtual environment of these requirements, once, and return its programs' directory."""
     version = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout
     name = hashlib.sha256((version + requirements.read_text()).encode()).hexdigest()[:16]
-    place = cache() / "packaging" / name
+    place = cache_directory() / "packaging" / name
     if not (place / "complete").exists():
         print(f"making an environment of {requirements.relative_to(ROOT)} with {version.strip()}", flush=True)
         shutil.rmtree(place, ignore_errors=True)
@@ -90,12 +91,14 @@ class Checks:
         self.programs = programs
         self.work = work
         self.tree = work / "ansible_collections" / "hardway" / "kubernetes"
+        # The repository where ansible-test wants a collection: the archive holds no tests.
+        self.repository = work / "repository" / "ansible_collections" / "hardway" / "kubernetes"
         # ansible-test keeps environments of its own in HOME, and hands nothing else on to the tests.
-        self.home = cache() / "packaging" / "home"
+        self.home = cache_directory() / "packaging" / "home"
         (self.home / ".cache").mkdir(parents=True, exist_ok=True)
         link = self.home / ".cache" / "hardway.kubernetes"
         link.unlink(missing_ok=True)
-        link.symlink_to(cache())
+        link.symlink_to(cache_directory())
         self.python = self.out("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
 
     def unpack(self) -> None:
@@ -111,13 +114,17 @@ class Checks:
         self.tree.mkdir(parents=True)
         with tarfile.open(self.archive) as archive:
             archive.extractall(self.tree, filter="data")
+        for name in belonging():
+            if not name.startswith("."):
+                (self.repository / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.repository / name, follow_symlinks=False)
 
-    def out(self, *command: str, into: int | None = None, **environment: str) -> str:
-        """Run a program of the environment in the tree and return what it printed."""
+    def out(self, *command: str, into: int | None = None, where: pathlib.Path | None = None, **environment: str) -> str:
+        """Run a program of the environment, in the tree unless said otherwise, and return what it printed."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         done = subprocess.run(
             [self.programs / command[0], *command[1:]],
-            cwd=self.tree if self.tree.exists() else self.work,
+            cwd=where or (self.tree if self.tree.exists() else self.work),
             env={
                 **kept,
                 "HOME": str(self.home),
@@ -137,9 +144,15 @@ class Checks:
             sys.exit(f"{' '.join(command)}: exits with {done.returncode}, see above")
         return done.stdout
 
-    def run(self, *command: str, **environment: str) -> str:
+    def run(self, *command: str, where: pathlib.Path | None = None, **environment: str) -> str:
         """As out, with what it says on standard error, which goes wrong only with it."""
-        return self.out(*command, into=subprocess.STDOUT, **environment)
+        return self.out(*command, into=subprocess.STDOUT, where=where, **environment)
+
+    def test(self, *arguments: str, **environment: str) -> str:
+        """Run ansible-test in the repository's tree."""
+        return _brief(
+            self.run("ansible-test", *arguments, "--venv", "--color", "no", where=self.repository, **environment)
+        )
 
     def contents(self) -> None:
         """Build the archive as a user does, in the repository as it stands here, with caches and labs in it."""
@@ -153,6 +166,9 @@ class Checks:
             sys.exit(
                 "\n".join(["not of the repository, but in the archive; see build_ignore of galaxy.yml:", *foreign])
             )
+        others = sorted(name for name in held if not name.startswith(ALLOWED))
+        if others:
+            sys.exit("\n".join(["not for users, but in the archive; see build_ignore of galaxy.yml:", *others]))
         used = {name for name in belonging() if name.startswith(USED)}
         if used - held:
             sys.exit("\n".join(["missing in the archive; see build_ignore of galaxy.yml:", *sorted(used - held)]))
@@ -205,29 +221,24 @@ class Checks:
         print("galaxy-importer: in order", flush=True)
 
     def sanity(self) -> None:
-        if list((self.tree / "tests" / "sanity").glob("ignore*")):
+        if list((self.repository / "tests" / "sanity").glob("ignore*")):
             sys.exit("tests/sanity has an ignore file; mend what is ignored")
         if not shutil.which("shellcheck"):
-            sys.exit("shellcheck is missing; install the package shellcheck")
+            sys.exit("shellcheck is missing; `make setup` installs it into .venv")
         self.bootstrap()
-        print(
-            _brief(self.run("ansible-test", "sanity", "--venv", "--python", self.python, "--color", "no")), flush=True
-        )
+        print(self.test("sanity", "--python", self.python), flush=True)
         oldest = interpreter([OLDEST_OF_HOSTS])
         if oldest:
             # ansible-test looks for it in PATH alone.
             path = f"{self.programs}:{pathlib.Path(shutil.which(oldest) or oldest).parent}:{os.environ['PATH']}"
-            tests = ["--test", "compile", "--test", "import", "--venv", "--python", OLDEST_OF_HOSTS]
-            print(_brief(self.run("ansible-test", "sanity", *tests, "--color", "no", PATH=path)), flush=True)
+            tests = ["--test", "compile", "--test", "import", "--python", OLDEST_OF_HOSTS]
+            print(self.test("sanity", *tests, PATH=path), flush=True)
         else:
             print(f"left out: imports with the hosts' Python {OLDEST_OF_HOSTS}, which is not here", flush=True)
 
     def units(self) -> None:
         self.bootstrap()
-        said = self.run(
-            "ansible-test", "units", "--venv", "--python", self.python, "--color", "no", "tests/unit/plugins/"
-        )
-        print(_brief(said), flush=True)
+        print(self.test("units", "--python", self.python, "tests/unit/plugins/"), flush=True)
 
     def bootstrap(self) -> None:
         """Put pip where ansible-test looks for it before it downloads it from a place of its own."""

@@ -10,24 +10,18 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import settings
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).absolute().parents[2]
+sys.path.insert(0, str(ROOT / "lab"))
 
+from collection import make_importable
 
-def _collection_tree() -> pathlib.Path:
-    here = pathlib.Path(__file__).absolute().parents[2]
-    if here.parts[-3:] == ("ansible_collections", "hardway", "kubernetes"):
-        return here.parents[2]  # ansible-test runs in such a tree
-    tree = ROOT / ".collections"
-    link = tree / "ansible_collections" / "hardway" / "kubernetes"
-    if not link.exists():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(pathlib.Path("..", "..", ".."), target_is_directory=True)
-    return tree
+make_importable()
 
-
-sys.path.insert(0, str(_collection_tree()))
+# The same commit is tested with the same examples; the fuzz tests take others, by a seed that is printed.
+settings.register_profile("same every time", derandomize=True)
+settings.load_profile("same every time")
 
 
 @pytest.fixture(scope="session")

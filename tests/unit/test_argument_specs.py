@@ -14,13 +14,19 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta" / "main.yml").is_file())
+# The collection's roles, and those of the lab.
+PLACES = {
+    path.parents[1].name: path.parents[1]
+    for roles in ("roles", "lab/roles")
+    for path in (ROOT / roles).glob("*/meta/main.yml")
+}
+ROLES = sorted(PLACES)
 # Roles whose variables a user may set anywhere; a role's own carry its name.
-DOCUMENTED = [role for role in ROLES if (ROOT / "roles" / role / "defaults" / "main.yml").is_file()]
+DOCUMENTED = [role for role in ROLES if (PLACES[role] / "defaults" / "main.yml").is_file()]
 
 
 def load(role: str, *parts: str) -> dict[str, t.Any]:
-    path = ROOT.joinpath("roles", role, *parts)
+    path = PLACES[role].joinpath(*parts)
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
@@ -104,6 +110,63 @@ def test_every_option_is_described(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_entry_points_are_task_files(role):
+    tasks = PLACES[role] / "tasks"
+    for entry_point in entry_points(role):
+        assert (tasks / f"{entry_point}.yml").is_file()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_further_entry_points_take_options_of_the_role_or_of_their_own(role):
+    """What an entry point alone takes is given by its playbook or its user; the role has no default for it."""
+    for entry_point, spec in entry_points(role).items():
+        for name, option in spec["options"].items():
+            if name in options_of(role):
+                assert option == options_of(role)[name]
+                continue
+            assert name.startswith(f"{role}_")
+            assert option.get("required") or "default" in option
+            tasks = (ROOT / "roles" / role / "tasks" / f"{entry_point}.yml").read_text(encoding="utf-8")
+            assert re.search(rf"\b{name}\b", tasks)
+
+
+@pytest.mark.parametrize(("role", "name"), OPTIONS, ids=[name for _role, name in OPTIONS])
+def test_option_belongs_to_the_role(role, name):
+    assert name.startswith(f"{role}_")
+
+
+@pytest.mark.parametrize("role", DOCUMENTED)
+def test_defaults_pass_their_own_spec(role):
+    values = {name: value for name, value in load(role, "defaults", "main.yml").items() if not is_template(value)}
+    spec = {name: option for name, option in options_of(role).items() if name in values}
+    result = ArgumentSpecValidator(spec).validate(values)
+    assert result.error_messages == []
+    # A value that has to be converted has another type in templates than the spec says.
+    assert {name: result.validated_parameters[name] for name in values} == values
+
+
+def described(options: dict[str, dict[str, t.Any]], prefix: str = "") -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+    for name, option in options.items():
+        yield prefix + name, option
+        yield from described(option.get("options", {}), f"{prefix}{name}.")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_is_described(role):
+    for entry_point, spec in entry_points(role).items():
+        assert spec["short_description"]
+        assert spec["description"]
+        for name, option in described(spec["options"]):
+            where = f"{role} {entry_point} {name}"
+            text = option["description"]
+            assert option["type"], where
+            assert option["type"] != "list" or option["elements"], where
+            for paragraph in [text] if isinstance(text, str) else text:
+                assert paragraph[:1].isupper() or paragraph.startswith(("C(", "V(", "O(", "kube")), where
+                assert paragraph.endswith((".", ").")), where
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_entry_points_are_task_files(role):
     tasks = ROOT / "roles" / role / "tasks"
     for entry_point in entry_points(role):
         assert (tasks / f"{entry_point}.yml").is_file()
@@ -125,23 +188,20 @@ def test_option_is_used(role, name):
         path.read_text(encoding="utf-8")
         for reader in readers
         for directory in ("tasks", "templates", "vars", "defaults")
-        for path in (ROOT / "roles" / reader / directory).rglob("*")
-        if path.is_file() and path != ROOT / "roles" / role / "defaults" / "main.yml"
+        for path in (PLACES[reader] / directory).rglob("*")
+        if path.is_file() and path != PLACES[role] / "defaults" / "main.yml"
     ]
-    defaults = (ROOT / "roles" / role / "defaults" / "main.yml").read_text(encoding="utf-8")
+    defaults = (PLACES[role] / "defaults" / "main.yml").read_text(encoding="utf-8")
     assert any(pattern.search(text) for text in texts) or len(pattern.findall(defaults)) > 1
 
 
-def test_pod_networks_are_the_same_everywhere():
-    """The catalogue of networks, the option's choices and the task files that lay them."""
-    known = load("cluster", "vars", "main.yml")["__cluster_pod_networks"]
-    files = (ROOT / "roles" / "addons" / "tasks" / "pod_network").glob("*.yml")
-    assert options_of("addons")["addons_pod_network"]["choices"] == known
-    assert sorted(path.stem for path in files) == sorted(known)
+def test_every_pod_network_has_its_task_file():
+    files = {path.stem for path in (ROOT / "roles" / "pod_network" / "tasks").glob("*.yml")}
+    assert set(options_of("cluster")["cluster_pod_network"]["choices"]) == files - {"main", "interfaces"}
 
 
 def test_components_in_the_documentation_are_the_catalogues():
-    catalogue = load("cluster", "vars", "main.yml")["__cluster_catalogue"]
+    catalogue = load("cluster", "files", "catalogue.yml")
     text = " ".join(options_of("cluster")["cluster_versions"]["description"])
     for release, versions in catalogue["releases"].items():
         for component in versions:

@@ -74,9 +74,16 @@ def test_the_tarball_has_what_belongs_to_it_and_nothing_else(tarball):
         assert needed in names
     for path in (ROOT / "plugins").rglob("*.py"):
         assert str(path.relative_to(ROOT)) in names
-    forbidden = re.compile(
-        r"(^|/)(\.git|\.venv|\.collections|\.lab|\.[a-z]+_cache|__pycache__|pki)(/|$)|\.(pem|pyc|retry)$"
-    )
+    allowed = {
+        *("FILES.json", "MANIFEST.json", "CHANGELOG.rst", "LICENSE", "README.md", "requirements.txt"),
+        *("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles"),
+    }
+    assert {name.split("/")[0] for name in names} <= allowed
+    assert {name for name in names if name.startswith("inventories/")} == {
+        "inventories/example",
+        "inventories/example/hosts.yml",
+    }
+    forbidden = re.compile(r"(^|/)(\.[^/]+|__pycache__|pki|etcd-backup)(/|$)|\.(pem|pyc|retry)$")
     assert [name for name in names if forbidden.search(name)] == []
 
 

@@ -113,10 +113,20 @@ def test_what_they_make_is_there(runs, directory):
     assert {"ca.pem", "front-proxy-ca.pem", "admin.pem", "wrk01-key.pem", "kubernetes.pem"} <= made
     assert {"admin.kubeconfig", "wrk01.kubeconfig", "first.kubeconfig"} <= made
     merged = yaml.safe_load((directory / "home" / ".kube" / "config").read_text())
-    assert {user["name"] for user in merged["users"]} >= {"kthw-admin"}
+    assert {user["name"] for user in merged["users"]} >= {"kthw-admin", "lab-admin"}
+    assert {context["name"] for context in merged["contexts"]} == {"kubernetes-the-hard-way", "lab"}
+    deployed = yaml.safe_load((directory / "etc" / "deploy" / "kubeconfig").read_text())
+    assert {context["name"]: context["context"]["user"] for context in deployed["contexts"]} == {
+        "blue": "deployer",
+        "green": "deployer",
+    }
 
 
 def test_the_second_run_changes_nothing_but_what_two_examples_disagree_about(runs):
-    # The administrator's file is owned as a whole by one example, and another one adds an entry to it.
+    # The administrator's file is owned as a whole by one example, and two others add entries to it.
     changed = {name for name, outcome in outcomes(runs[1]).items() if outcome["changed"]}
-    assert changed <= {"The remote administrator's own", "Add the cluster to what an administrator has already"}
+    assert changed <= {
+        "Write the remote administrator's kubeconfig",
+        "Add the cluster to the kubeconfig that an administrator has",
+        "Add the context of a kubeconfig on the control node to that of a user on a host",
+    }

@@ -21,7 +21,8 @@ def script(tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.ROOT = tmp_path
-    shutil.copytree(ROOT / "roles", tmp_path / "roles")
+    for roles in ("roles", "lab/roles"):
+        shutil.copytree(ROOT / roles, tmp_path / roles)
     return module
 
 
@@ -70,8 +71,8 @@ def test_a_role_without_a_readme(script, tmp_path, capsys):
         ("Keep V(NodeRestriction).", "Keep `NodeRestriction`."),
         (["One.", "See O(cluster_pod_cidr)."], "One. See `cluster_pod_cidr`."),
         ("C(ansible_facts['hardway']) of C(a(b)c)", "`ansible_facts['hardway']` of `a(b)c`"),
-        ("M(hardway.kubernetes.programs) and P(hardway.kubernetes.topology#filter)",
-         "`hardway.kubernetes.programs` and `hardway.kubernetes.topology`"),
+        ("M(hardway.kubernetes.component) and P(hardway.kubernetes.topology#filter)",
+         "`hardway.kubernetes.component` and `hardway.kubernetes.topology`"),
         ("a | b", "a \\| b"),
     ],
 )  # fmt: skip

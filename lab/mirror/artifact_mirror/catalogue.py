@@ -1,6 +1,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the release catalogue of the collection: versions, addresses, image names."""
+"""What belongs in the lab's mirror: the programs and images of the collection's release catalogue, and the lab's own.
+
+The lab's own (`images.yml`, `conformance.yml`) are put beside the catalogue's in the same form, and read by the same
+functions of the collection.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue as collection
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import POD_NETWORKS
 
 from .errors import MirrorError
 
-COLLECTION_ROOT = Path(__file__).resolve().parents[3]
-CATALOGUE_FILE = COLLECTION_ROOT / "roles" / "cluster" / "vars" / "main.yml"
+__all__ = ("LAB_IMAGES_FILE", "Catalogue", "Image", "Program")
+
 LAB_IMAGES_FILE = Path(__file__).resolve().parents[1] / "images.yml"
 SUITE_FILE = Path(__file__).resolve().parents[1] / "conformance.yml"
-CATALOGUE_VARIABLE = "__cluster_catalogue"
-POD_NETWORKS_VARIABLE = "__cluster_pod_networks"
 
 
 @dataclass(frozen=True)
@@ -44,31 +48,33 @@ class Image:
 
 
 class Catalogue:
-    """The releases that are known and what each consists of."""
+    """The releases that are known and what each consists of.
 
-    def __init__(
-        self, data: dict[str, Any], lab_images: dict[str, Any], suite: dict[str, Any], pod_networks: list[str]
-    ) -> None:
+    :param data: the collection's release catalogue.
+    :param lab_images: name and version of images that only the lab needs, by a short name.
+    :param suite: programs of the conformance suite, and its images by Kubernetes version.
+    """
+
+    def __init__(self, data: collection.Catalogue, lab_images: dict[str, Any], suite: dict[str, Any]) -> None:
         self._data = data
         self._lab_images = lab_images
         self._suite = suite
-        self._pod_networks = pod_networks
 
     @classmethod
-    def load(
-        cls, path: Path = CATALOGUE_FILE, lab_images: Path = LAB_IMAGES_FILE, suite_file: Path = SUITE_FILE
-    ) -> Catalogue:
+    def load(cls, lab_images: Path = LAB_IMAGES_FILE, suite_file: Path = SUITE_FILE) -> Catalogue:
+        """Read the collection's catalogue and the lab's files.
+
+        :raises MirrorError: one of them cannot be read.
+        """
         try:
-            variables = yaml.safe_load(path.read_text(encoding="utf-8"))
-            data, pod_networks = variables[CATALOGUE_VARIABLE], variables[POD_NETWORKS_VARIABLE]
             images = yaml.safe_load(lab_images.read_text(encoding="utf-8"))["images"]
             suite = yaml.safe_load(suite_file.read_text(encoding="utf-8"))
+            return cls(collection.read_catalogue(), images, suite)
         except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
             raise MirrorError(
-                f"cannot read the release catalogue ({path}), the lab's images ({lab_images}) "
+                f"cannot read the release catalogue, the lab's images ({lab_images}) "
                 f"or the conformance suite's ({suite_file}): {error!r}"
             ) from error
-        return cls(data, images, suite, pod_networks)
 
     @property
     def releases(self) -> list[str]:
@@ -79,46 +85,57 @@ class Catalogue:
         return str(self._data["default_release"])
 
     def versions(self, release: str) -> dict[str, str]:
-        """The tested set of one release."""
-        try:
-            return {key: str(value) for key, value in self._data["releases"][release].items()}
-        except KeyError:
-            raise MirrorError(f"unknown release {release!r}; known releases: {', '.join(self.releases)}") from None
+        """Return the tested set of one release."""
+        return collection.release_versions(self._data, release)
 
     def programs(self, release: str, arch: str) -> list[Program]:
-        versions = self.versions(release)
-        self._check_arch(arch)
-        return [self._program(name, entry, versions, arch) for name, entry in self._data["programs"].items()]
+        """Return what a cluster of a release consists of."""
+        return _programs(self._data, release, arch)
 
     def images(self, release: str, arch: str, pod_network: str | None = None) -> list[Image]:
-        """The cluster's images (those of this pod network alone, if one is named), then those only the lab needs."""
-        versions = self.versions(release)
+        """Return the cluster's images, then those that only the lab needs.
+
+        :param pod_network: leave the images out that only other pod networks need.
+        """
         self._check_arch(arch)
-        if pod_network and pod_network not in self._pod_networks:
-            raise MirrorError(f"unknown pod network {pod_network!r}; known: {', '.join(self._pod_networks)}")
-        images = [
-            self._image(name, entry, versions[entry["version"]], arch)
+        if pod_network and pod_network not in POD_NETWORKS:
+            raise MirrorError(f"unknown pod network {pod_network!r}; known: {', '.join(POD_NETWORKS)}")
+        versions = self.versions(release)
+        # The catalogue's form, with the version of each image of the lab under the image's name.
+        lab = {
+            "releases": {release: versions | {name: entry["version"] for name, entry in self._lab_images.items()}},
+            "images": {name: {"name": entry["name"], "version": name} for name, entry in self._lab_images.items()},
+        }
+        chosen = [
+            name
             for name, entry in self._data["images"].items()
             if pod_network in (None, entry.get("pod_network", pod_network))
         ]
-        return images + [
-            self._image(name, entry, str(entry["version"]), arch) for name, entry in self._lab_images.items()
+        return [
+            _image(name, arch, collection.image_name(source, name, release=release))
+            for source, names in ((self._data, chosen), (lab, list(self._lab_images)))
+            for name in names
         ]
 
     def suite_programs(self, release: str, arch: str) -> list[Program]:
-        """The conformance suite of a release, and the kubectl that it calls."""
-        version = self._suite_version(release)
-        suite = [
-            self._program(name, {**entry, "version": "conformance"}, {"conformance": version}, arch)
+        """Return the conformance suite of a release, and the kubectl that it calls."""
+        own = {
+            name: {"directory": "", **entry, "version": "conformance"}
             for name, entry in self._suite["programs"].items()
-        ]
-        return suite + [program for program in self.programs(release, arch) if program.name == "kubectl"]
+        }
+        suite = {
+            **self._data,
+            "releases": {release: {"conformance": self._suite_version(release)}},
+            "programs": own,
+        }
+        kubectl = [program for program in self.programs(release, arch) if program.name == "kubectl"]
+        return _programs(suite, release, arch) + kubectl
 
     def suite_images(self, release: str, arch: str) -> list[Image]:
-        """The images that the conformance suite of a release uses."""
+        """Return the images that the conformance suite of a release uses."""
         images = self._suite["images"][self._suite_version(release)]
         self._check_arch(arch)
-        return [Image(name, reference.rpartition(":")[2], arch, reference) for name, reference in images.items()]
+        return [_image(name, arch, reference) for name, reference in images.items()]
 
     def _suite_version(self, release: str) -> str:
         version = self.versions(release)["kubernetes"]
@@ -134,20 +151,22 @@ class Catalogue:
         if arch not in known:
             raise MirrorError(f"unknown architecture {arch!r}; known architectures: {', '.join(known)}")
 
-    @staticmethod
-    def _program(name: str, entry: dict[str, Any], versions: dict[str, str], arch: str) -> Program:
-        component = entry["version"]
-        words = {"name": name, "version": versions[component], "arch": arch}
-        return Program(
-            name=name,
-            component=component,
-            version=words["version"],
-            arch=arch,
-            url=entry["url"].format(**words),
-            checksum_url=entry["checksum"].format(**words),
-            files=tuple(item.format(**words) for item in entry.get("files", ())),
-        )
 
-    @staticmethod
-    def _image(name: str, entry: dict[str, Any], version: str, arch: str) -> Image:
-        return Image(name=name, version=version, arch=arch, reference=entry["name"].format(version=version))
+def _programs(catalogue: collection.Catalogue, release: str, arch: str) -> list[Program]:
+    found = collection.programs(catalogue, release=release, architecture=arch)
+    return [
+        Program(
+            name=name,
+            component=catalogue["programs"][name]["version"],
+            version=entry["version"],
+            arch=arch,
+            url=entry["url"],
+            checksum_url=entry["checksum_url"],
+            files=tuple(entry["files"]),
+        )
+        for name, entry in found.items()
+    ]
+
+
+def _image(name: str, arch: str, reference: str) -> Image:
+    return Image(name, reference.rpartition(":")[2].removeprefix("v"), arch, reference)

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SHA-256 sums: of a file, in a publisher's checksum file, and written back in the same format."""
+"""SHA-256 sums: of a file, and written into a checksum file in the publisher's format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_bare(checksum_url: str) -> bool:
     return checksum_url.endswith(".sha256") and ("//dl.k8s.io/" in checksum_url or "/cri-tools/" in checksum_url)
 
 
-def parse(text: str) -> dict[str, str]:
+def _lines(text: str) -> dict[str, str]:
     """NAME -> sum of every "SUM  NAME" line; a bare sum has the name ''.
 
     A name may carry the mark of binary mode ("*") or a leading "./".
@@ -36,16 +36,10 @@ def parse(text: str) -> dict[str, str]:
     return sums
 
 
-def find(text: str, name: str) -> str | None:
-    """The sum of `name` in a checksum file, which may also be a bare sum."""
-    sums = parse(text)
-    return sums.get(name) or (sums.get("") if len(sums) == 1 else None)
-
-
 def render(previous: str, name: str, digest: str, bare: bool) -> str:
     """The checksum file with this sum in it; lines of other files are kept."""
     if bare:
         return digest + "\n"
-    sums = {key: value for key, value in parse(previous).items() if key}
+    sums = {key: value for key, value in _lines(previous).items() if key}
     sums[name] = digest
     return "".join(f"{value}  {key}\n" for key, value in sorted(sums.items()))

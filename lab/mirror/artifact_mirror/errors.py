@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
-class MirrorError(Exception):
+__all__ = ("MirrorError",)
+
+
+class MirrorError(HardwayError):
     """Something the user must know: what failed, where, and what to do next."""

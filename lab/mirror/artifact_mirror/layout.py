@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import image_archive
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import mirrored
 
 from .errors import MirrorError
 
@@ -17,30 +18,12 @@ IMAGES_DIRECTORY = "images"
 def mirror_path(url: str) -> PurePosixPath:
     """https://HOST/PATH lies at HOST/PATH in the mirror."""
     parts = urlsplit(url)
-    path = PurePosixPath(parts.netloc + parts.path)
+    path = PurePosixPath(mirrored(parts._replace(query="", fragment="").geturl(), ".") if parts.scheme else url)
     if parts.scheme not in ("http", "https") or not parts.netloc or ".." in path.parts or parts.path in ("", "/"):
         raise MirrorError(f"{url!r} has no place in a mirror: it must be http(s)://HOST/PATH without '..'")
     return path
 
 
-def image_archive_name(reference: str) -> str:
-    """registry.k8s.io/pause:3.10.2 is kept as registry.k8s.io_pause_3.10.2.tar."""
-    return re.sub(r"[/:@]", "_", reference) + ".tar"
-
-
 def image_archive_path(reference: str) -> PurePosixPath:
     """The image's place in the mirror."""
-    return PurePosixPath(IMAGES_DIRECTORY) / image_archive_name(reference)
-
-
-def cache_directory() -> Path:
-    """The one cache of the project; it is safe to delete."""
-    own = os.environ.get("HARDWAY_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "hardway.kubernetes"
-
-
-def default_mirror() -> Path:
-    return cache_directory() / "mirror"
+    return PurePosixPath(IMAGES_DIRECTORY) / image_archive(reference)

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
-from . import layout, shell
+from cache import cache_directory, mirror_directory
+
+from . import shell
 from .catalogue import LAB_IMAGES_FILE, Catalogue, Image, Program
 from .errors import MirrorError
 from .fill import Filler, image_place, program_place
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return int(options.run(options))
-    except MirrorError as error:
+    except HardwayError as error:
         print(f"mirror: {error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -54,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--release", help="Kubernetes minor of the release catalogue (default: the catalogue's)")
         command.add_argument("--arch", default=shell.host_arch(), help="amd64 or arm64 (default: %(default)s)")
         command.add_argument(
-            "--directory", type=Path, default=layout.default_mirror(), help="the mirror (default: %(default)s)"
+            "--directory", type=Path, default=mirror_directory(), help="the mirror (default: %(default)s)"
         )
         command.add_argument(
             "--conformance",
@@ -116,7 +119,7 @@ def _fill(options: argparse.Namespace) -> int:
     programs, images = _selected(catalogue, release, options)
     again = _names(options.again, [program.name for program in programs] + [image.name for image in images], "--again")
     progress = Progress(len(programs) + len(images))
-    go = Go(layout.cache_directory())
+    go = Go(cache_directory())
     debian_release = yaml.safe_load(LAB_IMAGES_FILE.read_text(encoding="utf-8"))["debian_release"]
     debian, version = DebianFiles(debian_release), catalogue.versions(release)["kubernetes"]
     builder = (
@@ -124,7 +127,7 @@ def _fill(options: argparse.Namespace) -> int:
         if options.conformance
         else ImageBuilder(go, debian, version, report=progress.report)
     )
-    work = layout.cache_directory() / "work"
+    work = cache_directory() / "work"
     started = time.monotonic()
     with locked(options.directory, progress.say):
         work.mkdir(parents=True, exist_ok=True)
@@ -155,6 +158,6 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _pin(options: argparse.Namespace) -> int:
-    directory = pin(Go(layout.cache_directory()), options.component, options.version)
+    directory = pin(Go(cache_directory()), options.component, options.version)
     print(f"{directory}: go.mod and go.sum written")
     return 0

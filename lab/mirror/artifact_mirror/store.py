@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import find_checksum
+
 from . import checksums
 from .errors import MirrorError
 
@@ -34,7 +36,7 @@ class Place:
         if not self.file.is_file():
             return MISSING
         try:
-            expected = checksums.find(self.checksum_file.read_text(encoding="utf-8"), self.file.name)
+            expected = find_checksum(self.checksum_file.read_text(encoding="utf-8"), self.file.name)
         except FileNotFoundError:
             expected = None
         if expected is None:

@@ -175,9 +175,9 @@ class SuiteImageBuilder:
         links = {"sh": "bash"} | ({"nc": "nc.openbsd"} if PurePosixPath("bin/nc.openbsd") in files else {})
         busybox = files[PurePosixPath("bin/busybox")].read_bytes()
         links = {name: "busybox" for name in busybox_applets(busybox) if name not in present} | links
-        for name, target in links.items():
-            if name != target:
-                layer.symlink(f"bin/{name}", target)
+        for link, target in links.items():
+            if link != target:
+                layer.symlink(f"bin/{link}", target)
         accounts(layer, ["root", "www-data", "nobody"], more=(USER_IN_IMAGE, GROUP_IN_IMAGE))
         layer.file("etc/nsswitch.conf", b"passwd: files\ngroup: files\nhosts: files dns\n")
         for directory, mode in {"root": 0o700, "tmp": 0o1777, "var/tmp": 0o1777, "run": 0o755, "home": 0o755}.items():
@@ -191,6 +191,8 @@ def _wanted(name: str, triplet: str) -> bool:
         return True
     if "/gconv/" in name or "/perl" in name or name.startswith(("lib/systemd", "usr/share/perl")):
         return False
-    wanted = ("bin/", "sbin/", "lib/", "lib64/", "usr/bin/", "usr/sbin/", f"usr/lib/{triplet}/lib", "usr/lib/nginx/")
-    wanted += ("etc/mime.types", "etc/nginx/", "etc/protocols", "etc/services", "usr/share/nginx/")
+    wanted = (
+        *("bin/", "sbin/", "lib/", "lib64/", "usr/bin/", "usr/sbin/", f"usr/lib/{triplet}/lib", "usr/lib/nginx/"),
+        *("etc/mime.types", "etc/nginx/", "etc/protocols", "etc/services", "usr/share/nginx/"),
+    )
     return name.startswith(wanted)

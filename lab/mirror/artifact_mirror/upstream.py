@@ -11,6 +11,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import find_checksum
+
 from . import checksums
 from .errors import MirrorError
 
@@ -51,7 +53,7 @@ class Upstream:
         listing = destination.with_name(destination.name + ".sum")
         try:
             self._get(checksum_url, listing)
-            expected = checksums.find(listing.read_text(encoding="utf-8", errors="replace"), name)
+            expected = find_checksum(listing.read_text(encoding="utf-8", errors="replace"), name)
         finally:
             listing.unlink(missing_ok=True)
         if expected is None:

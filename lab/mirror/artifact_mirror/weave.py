@@ -129,8 +129,8 @@ def _base(packages: Mapping[PurePosixPath, Path], arch: str) -> Layer:
             layer.symlink(merged, str(path.readlink()))
         else:
             layer.file(merged, path, mode=path.stat().st_mode & 0o755)
-    for name, target in _ALTERNATIVES.items():
-        layer.symlink(name, target)
+    for alternative, target in _ALTERNATIVES.items():
+        layer.symlink(alternative, target)
     layer.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
     layer.file("etc/group", b"root:x:0:\nnobody:x:65534:\n")
     for directory in ("root", "run", "var/lib", "var/log"):

@@ -19,6 +19,10 @@ import typing as t
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "lab"))
+
+from cache import mirror_directory  # noqa: E402
+
 SCENARIO = ROOT / "molecule" / "etcd"
 STATE = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 BIN = pathlib.Path(sys.executable).parent
@@ -78,7 +82,7 @@ class Run:
 
 
 def environment() -> dict[str, str]:
-    cache = os.environ.get("HARDWAY_MIRROR") or str(pathlib.Path.home() / ".cache/hardway.kubernetes/mirror")
+    cache = str(mirror_directory())
     settings = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "HARDWAY_MIRROR": cache}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))}
     # There the scenario's certificates and backups are.

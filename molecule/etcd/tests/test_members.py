@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import time
 
 import pytest
@@ -144,13 +145,23 @@ def test_backup_and_restore():
     playbook("playbooks/etcd_backup.yml").ok()
     (snapshot,) = sorted((STATE / "backup").glob("*.db"))[-1:]
     assert snapshot.stat().st_mode & 0o777 == 0o600
+    noted = json.loads(snapshot.with_suffix(".json").read_text())
+    assert snapshot.with_suffix(".json").stat().st_mode & 0o777 == 0o600
+    assert noted["cluster"] == CLUSTER
+    assert noted["member"] in THREE
+    assert noted["keys"] == len(etcdctl("etcd01", "get", "", "--prefix", "--keys-only").split())
+    assert "backup-" not in on(noted["member"], "ls", "/var/lib/etcd"), "nothing stays on the member"
     etcdctl("etcd02", "put", "after", "gone")
     options = ["-e", f"etcd_snapshot={snapshot}"]
     refused = playbook("playbooks/etcd_restore.yml", *options)
     assert refused.code != 0
     assert "Nothing was changed" in refused.output
     assert etcdctl("etcd01", "get", "after", "--print-value-only") == "gone\n"
-    restored = playbook("playbooks/etcd_restore.yml", *options, "-e", f"etcd_confirm={CLUSTER}").ok()
+    # One host after the other: no member waits for another that has not started yet.
+    options += ["--forks", "1", "-e", f"etcd_confirm={CLUSTER}"]
+    playbook("playbooks/etcd_restore.yml", *options, "--check").ok()
+    assert etcdctl("etcd01", "get", "after", "--print-value-only") == "gone\n"
+    restored = playbook("playbooks/etcd_restore.yml", *options).ok()
     assert "as when the snapshot was taken, none younger" in restored.output
     for host in THREE:
         assert etcdctl(host, "get", "before", "--print-value-only") == "kept\n"
@@ -193,7 +204,8 @@ def test_data_of_another_cluster_is_refused():
 def two() -> Writer:
     for host in ("etcd04", "etcd05"):
         on(host, "sh", "-c", "systemctl stop etcd; rm -rf /var/lib/etcd/member /etc/etcd/bootstrap.env")
-    converge(inventories=["two"]).ok()
+    # Neither becomes healthy without the other, and one is started after the other.
+    converge("--forks", "1", inventories=["two"]).ok()
     return Writer("etcd04", "pair-")
 
 
@@ -203,7 +215,7 @@ def test_the_survivor_of_two(two):
     lost = ["-e", "etcd_lost=etcd05"]
     refused = playbook("playbooks/etcd_replace_member.yml", *lost, inventories=["two"])
     assert refused.code != 0
-    assert "etcd04 alone is no quorum of two, and writes have stood still for" in refused.output
+    assert "etcd04 alone is not a quorum of two, and writes have stood still for" in refused.output
     confirmed = [*lost, "-e", f"etcd_confirm={CLUSTER}"]
     done = playbook("playbooks/etcd_replace_member.yml", *confirmed, inventories=["two"]).ok()
     assert "Writes stood still for" in done.output

@@ -7,53 +7,64 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import host_urls
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
 
-__all__ = ("etcd_membership", "etcd_surplus")
+__all__ = ("Membership", "membership", "surplus")
+
+
+class Membership(t.TypedDict):
+    """What a run does with the members of etcd."""
+
+    #: All members start together, as a new cluster.
+    new: bool
+    #: Hosts that join an existing cluster, in the order in which they do.
+    joining: list[str]
+    #: Whether there are members that the inventory does not have.
+    surplus: bool
+    problems: list[str]
+
 
 _REPLACE = "ansible-playbook hardway.kubernetes.etcd_replace_member -e etcd_lost={host}"
 
 
-def _belongs(plan: t.Mapping[str, t.Any], member: t.Mapping[str, t.Any]) -> bool:
-    """Whether a member of the cluster is one of the inventory. One that never started has no name."""
+def _belongs(shape: Topology, member: t.Mapping[str, t.Any]) -> bool:
+    """Return whether a member of the cluster is one of the inventory. One that never started has no name."""
     if member["name"]:
-        return member["name"] in plan["etcd"]
-    return bool(set(member["peer_urls"]) & set(host_urls(plan, "etcd", 2380)))
+        return member["name"] in shape["etcd"]
+    return bool(set(member["peer_urls"]) & {url(shape["addresses"][host], 2380) for host in shape["etcd"]})
 
 
-def etcd_surplus(plan: t.Mapping[str, t.Any], members: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+def surplus(shape: Topology, members: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Return the members of a running cluster that the inventory does not have.
 
     :param members: as the module ``etcd_member_info`` returns them.
     """
-    return [dict(member) for member in members if not _belongs(plan, member)]
+    return [dict(member) for member in members if not _belongs(shape, member)]
 
 
-def etcd_membership(
-    plan: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any] | None]
-) -> dict[str, t.Any]:
+def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] | None]) -> Membership:
     """Return what has to be done with the members of a cluster.
 
     A host is part of a new cluster only when no host has any data and every one of them was looked at in this run.
     Everything else asks the cluster that runs.
 
-    :param plan: result of :func:`topology`.
-    :param facts: facts of ``host_facts`` by etcd host; none for a host that is not part of the run.
+    :param shape: see :func:`topology.topology`.
+    :param readings: readings of ``host_facts`` by etcd host; empty for a host that is not part of the run.
     :returns: ``new`` (all start together), ``joining`` (hosts that join an existing cluster), ``surplus`` (whether
         there are members that the inventory does not have) and ``problems``.
     """
-    known = {host: found["etcd"] for host, found in facts.items() if found and host in plan["etcd"]}
+    known = {host: found["etcd"] for host, found in readings.items() if found and host in shape["etcd"]}
     data = {host: etcd["data"] for host, etcd in known.items() if etcd["data"]}
-    empty = [host for host in plan["etcd"] if host in known and host not in data]
-    unseen = [host for host in plan["etcd"] if host not in known]
-    members = next((etcd["members"] for etcd in known.values() if etcd["members"]), [])
+    empty = [host for host in shape["etcd"] if host in known and host not in data]
+    unseen = [host for host in shape["etcd"] if host not in known]
+    members: list[dict[str, t.Any]] = next((etcd["members"] for etcd in known.values() if etcd["members"]), [])
     if not known:
         return {"new": False, "joining": [], "surplus": False, "problems": ["no etcd host was read in this run"]}
     learners = [member["name"] for member in members if member["learner"]]
     return {
         "new": not data and not unseen,
         "joining": ([] if not data and not unseen else empty) + [host for host in data if host in learners],
-        "surplus": bool(etcd_surplus(plan, members)),
+        "surplus": bool(surplus(shape, members)),
         "problems": _foreign(known, data, members) + _lost(empty, members),
     }
 
@@ -67,9 +78,9 @@ def _foreign(
     for host, found in data.items():
         clusters.setdefault(found["cluster_id"], []).append(host)
     if len(clusters) > 1:
-        found = "; ".join(f"{', '.join(hosts)}: cluster {cluster}" for cluster, hosts in clusters.items())
+        owners = "; ".join(f"{', '.join(hosts)}: cluster {cluster}" for cluster, hosts in clusters.items())
         return [
-            f"the data directories belong to different clusters ({found}). None was touched. Find out "
+            f"the data directories belong to different clusters ({owners}). None was touched. Find out "
             "which one is yours, move the other host's directory away while etcd is stopped there, and run this again"
         ]
     current = {member["id"] for member in members}

@@ -12,42 +12,54 @@ import ipaddress
 import re
 import typing as t
 
-__all__ = ("argument_problems", "cluster_problems", "cluster_warnings", "host_problems")
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
+    Catalogue,
+    images,
+    release_versions,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import CatalogueError
+
+__all__ = ("KUBE_PROXY_MODES", "POD_NETWORKS", "cluster_problems", "cluster_warnings", "host_problems")
 
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 # As the Corefile takes it: one word, without what ends a block there.
 _FILE = re.compile(r"/[^\s{}\"#]+")
 _REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "nodes"}
-_KUBE_PROXY_MODES = ("iptables", "nftables")
+#: Modes of kube-proxy, and pod networks, that the roles know: the choices of their options.
+KUBE_PROXY_MODES = ("iptables", "nftables")
+POD_NETWORKS = ("bridge", "flannel", "weave", "none")
 _WITHOUT_NETWORK_POLICY = ("bridge", "flannel")
-_NETWORKS = ("pod_cidr", "service_cidr")
+_NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
 
 
 def _network(name: str, value: t.Any, problems: list[str]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
         return ipaddress.ip_network(str(value))
     except ValueError as error:
-        problems.append(f"cluster_{name}: {value!r} is no network ({error}); allowed: a CIDR such as 10.200.0.0/16")
+        problems.append(f"{name}: {value!r} is not a network ({error}); allowed: a CIDR such as 10.200.0.0/16")
         return None
 
 
-def _names_and_addresses(plan: t.Mapping[str, t.Any]) -> list[str]:
+def _names_and_addresses(shape: Topology) -> list[str]:
     problems = []
     owners: dict[str, list[str]] = {}
-    for host in plan["hosts"]:
+    for host in shape["hosts"]:
         if len(host) > 63 or not _NODE_NAME.fullmatch(host):
             problems.append(
                 f"{host}: the inventory name is used as node name and must be a DNS name: lower-case letters, "
                 "digits, '-' and '.', at most 63 characters"
             )
-        address = plan["addresses"][host]
+        address = shape["addresses"][host]
         if not address:
             problems.append(f"{host}: has no address; set node_address to the IP address other hosts reach it at")
             continue
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
-            problems.append(f"{host}: node_address {address!r} is no IP address")
+            problems.append(f"{host}: node_address {address!r} is not an IP address")
             continue
         if parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast:
             problems.append(f"{host}: node_address {address} cannot be reached by other hosts; give its own address")
@@ -58,37 +70,36 @@ def _names_and_addresses(plan: t.Mapping[str, t.Any]) -> list[str]:
     return problems
 
 
-def _networks(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+def _networks(shape: Topology, settings: Settings) -> list[str]:
     problems: list[str] = []
     networks = {name: _network(name, settings[name], problems) for name in _NETWORKS}
-    pod, service = networks["pod_cidr"], networks["service_cidr"]
+    pod, service = networks["cluster_pod_cidr"], networks["cluster_service_cidr"]
     if pod and service and pod.version == service.version and pod.overlaps(service):
         problems.append(f"cluster_pod_cidr {pod} and cluster_service_cidr {service} overlap; they must be apart")
-    for host in plan["hosts"]:
+    for host in shape["hosts"]:
         try:
-            address = ipaddress.ip_address(plan["addresses"][host] or "")
+            address = ipaddress.ip_address(shape["addresses"][host] or "")
         except ValueError:
             continue
         problems += [
-            f"{host}: node_address {address} lies in cluster_{name} {network}; host, pod and service networks "
-            "must be apart"
+            f"{host}: node_address {address} lies in {name} {network}; host, pod and service networks must be apart"
             for name, network in networks.items()
             if network and address in network
         ]
     if pod:
-        size = settings["node_prefix_length"]
+        size = settings["cluster_node_prefix_length"]
         if not pod.prefixlen <= size <= pod.max_prefixlen - 2:
             problems.append(
                 f"cluster_node_prefix_length: {size} does not fit cluster_pod_cidr {pod}; allowed: "
                 f"{pod.prefixlen} to {pod.max_prefixlen - 2}"
             )
-        elif 2 ** (size - pod.prefixlen) < len(plan["workers"]):
+        elif 2 ** (size - pod.prefixlen) < len(shape["workers"]):
             problems.append(
                 f"cluster_pod_cidr {pod} has {2 ** (size - pod.prefixlen)} node networks of /{size}, and there are "
-                f"{len(plan['workers'])} workers"
+                f"{len(shape['workers'])} workers"
             )
     if service:
-        problems += _dns_address(settings["dns_address"], service)
+        problems += _dns_address(settings["cluster_dns_address"], service)
     return problems
 
 
@@ -96,7 +107,7 @@ def _dns_address(value: t.Any, service: ipaddress.IPv4Network | ipaddress.IPv6Ne
     try:
         address = ipaddress.ip_address(str(value))
     except ValueError:
-        return [f"cluster_dns_address: {value!r} is no IP address"]
+        return [f"cluster_dns_address: {value!r} is not an IP address"]
     if service.num_addresses < 16:
         return [f"cluster_service_cidr {service} has {service.num_addresses} addresses; at least 16 are needed"]
     if address not in service:
@@ -106,28 +117,52 @@ def _dns_address(value: t.Any, service: ipaddress.IPv4Network | ipaddress.IPv6Ne
     return []
 
 
-def _choices(settings: t.Mapping[str, t.Any]) -> list[str]:
+def _choices(settings: Settings, catalogue: Catalogue) -> list[str]:
     problems = []
-    mode = settings["kube_proxy_mode"]
+    mode = settings["cluster_kube_proxy_mode"]
     if mode == "ipvs":
         problems.append(
-            "worker_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be "
-            f"removed; take nftables, which was made in its place; allowed: {', '.join(_KUBE_PROXY_MODES)}"
+            "cluster_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be "
+            f"removed; take nftables, which was made in its place; allowed: {', '.join(KUBE_PROXY_MODES)}"
         )
-    elif mode not in _KUBE_PROXY_MODES:
-        problems.append(f"worker_kube_proxy_mode: {mode!r} is unknown; known: {', '.join(_KUBE_PROXY_MODES)}")
-    for name, allowed in (("release", settings["releases"]), ("pod_network", settings["pod_networks"])):
-        if settings[name] not in allowed:
-            variable = "addons_pod_network" if name == "pod_network" else f"cluster_{name}"
-            problems.append(f"{variable}: {settings[name]!r} is unknown; known: {', '.join(allowed)}")
+    elif mode not in KUBE_PROXY_MODES:
+        problems.append(f"cluster_kube_proxy_mode: {mode!r} is unknown; known: {', '.join(KUBE_PROXY_MODES)}")
+    configured = settings["worker_kube_proxy_config"]
+    if isinstance(configured, t.Mapping) and configured.get("mode", mode) != mode:
+        problems.append(
+            f"worker_kube_proxy_config.mode: {configured['mode']!r} differs from cluster_kube_proxy_mode {mode!r}, "
+            "which other roles read too; set cluster_kube_proxy_mode and leave the mode out of worker_kube_proxy_config"
+        )
+    release = settings["cluster_release"] or catalogue["default_release"]
+    if release in catalogue["releases"]:
+        problems += _replaced(settings, catalogue, release)
+    else:
+        problems.append(f"cluster_release: {release!r} is unknown; known: {', '.join(catalogue['releases'])}")
+    network = settings["cluster_pod_network"]
+    if network not in POD_NETWORKS:
+        problems.append(f"cluster_pod_network: {network!r} is unknown; known: {', '.join(POD_NETWORKS)}")
+    return problems
+
+
+def _replaced(settings: Settings, catalogue: Catalogue, release: str) -> list[str]:
+    """Return what replaces something that the catalogue does not have."""
+    problems = []
+    try:
+        release_versions(catalogue, release, versions=settings["cluster_versions"])
+    except CatalogueError as error:
+        problems.append(f"cluster_versions: {error}")
+    try:
+        images(catalogue, release=release, pod_network="", digests=settings["cluster_image_digests"])
+    except CatalogueError as error:
+        problems.append(f"cluster_image_digests: {error}")
     return problems
 
 
 def _resolvers(variable: str, value: t.Any) -> list[str]:
     allowed = "allowed: addresses such as 10.0.0.53, 10.0.0.53:5353 or tls://9.9.9.9, and paths of files"
     if not isinstance(value, (list, tuple)):
-        return [f"{variable}: {value!r} is no list of resolvers; {allowed}"]
-    return [f"{variable}: {entry!r} is no resolver; {allowed}" for entry in value if not _is_resolver(str(entry))]
+        return [f"{variable}: {value!r} is not a list of resolvers; {allowed}"]
+    return [f"{variable}: {entry!r} is not a resolver; {allowed}" for entry in value if not _is_resolver(str(entry))]
 
 
 def _is_resolver(text: str) -> bool:
@@ -152,154 +187,138 @@ def _is_address(value: t.Any) -> bool:
 def _pairs(variable: str, value: t.Any, problems: list[str]) -> t.Iterable[tuple[t.Any, t.Any]]:
     if isinstance(value, t.Mapping):
         return value.items()
-    problems.append(f"{variable}: {value!r} is no mapping")
+    problems.append(f"{variable}: {value!r} is not a mapping")
     return ()
 
 
-def _dns(settings: t.Mapping[str, t.Any]) -> list[str]:
+def _dns(settings: Settings) -> list[str]:
     """CoreDNS does not start with a wrong configuration, so that names would be missed long after the run."""
-    problems = _resolvers("addons_dns_upstreams", settings["dns_upstreams"])
-    for zone, resolvers in _pairs("addons_dns_zones", settings["dns_zones"], problems):
+    problems = _resolvers("addons_dns_upstreams", settings["addons_dns_upstreams"])
+    for zone, resolvers in _pairs("addons_dns_zones", settings["addons_dns_zones"], problems):
         if not _NODE_NAME.fullmatch(str(zone).removesuffix(".")):
-            problems.append(f"addons_dns_zones: {zone!r} is no DNS zone; allowed: a name such as corp.example.com")
+            problems.append(f"addons_dns_zones: {zone!r} is not a DNS zone; allowed: a name such as corp.example.com")
         elif not resolvers:
             problems.append(f"addons_dns_zones.{zone} has no resolver; it needs at least one")
         else:
             problems += _resolvers(f"addons_dns_zones.{zone}", resolvers)
-    for name, address in _pairs("addons_dns_hosts", settings["dns_hosts"], problems):
+    for name, address in _pairs("addons_dns_hosts", settings["addons_dns_hosts"], problems):
         if not _NODE_NAME.fullmatch(str(name).removesuffix(".")):
-            problems.append(f"addons_dns_hosts: {name!r} is no DNS name; allowed: a name such as registry.example.com")
+            problems.append(
+                f"addons_dns_hosts: {name!r} is not a DNS name; allowed: a name such as registry.example.com"
+            )
         elif not _is_address(address):
-            problems.append(f"addons_dns_hosts.{name}: {address!r} is no IP address")
+            problems.append(f"addons_dns_hosts.{name}: {address!r} is not an IP address")
     return problems
 
 
-def cluster_problems(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
-    """Return what is wrong with the inventory as a whole.
-
-    :param plan: result of :func:`topology`.
-    :param settings: ``pod_cidr``, ``service_cidr``, ``dns_address``, ``node_prefix_length``,
-        ``release`` and ``releases``, ``pod_network`` and ``pod_networks``, ``kube_proxy_mode``,
-        ``dns_upstreams``, ``dns_zones``, ``dns_hosts``.
-    """
+def cluster_problems(shape: Topology, settings: Settings, catalogue: Catalogue) -> list[str]:
+    """Return what is wrong with the inventory as a whole, one sentence each."""
     problems = [
         f"group {group!r} has no host; it needs at least one ({purpose} run there)"
         for group, purpose in _REQUIRED.items()
-        if not plan[group]
+        if not shape[group]  # type: ignore[literal-required]
     ]
-    return problems + _names_and_addresses(plan) + _networks(plan, settings) + _choices(settings) + _dns(settings)
+    problems += _names_and_addresses(shape) + _networks(shape, settings)
+    return problems + _choices(settings, catalogue) + _dns(settings)
 
 
-def argument_problems(errors: t.Mapping[str, t.Iterable[str] | None]) -> list[str]:
-    """Return what is wrong with the roles' variables, each problem once with the hosts that have it.
-
-    :param errors: what Ansible says of each host's variables, by host (argument_errors of validate_argument_spec).
-    """
-    hosts: dict[str, list[str]] = {}
-    for host, messages in errors.items():
-        for message in messages or ():
-            hosts.setdefault(" ".join(message.split()), []).append(host)
-    return [f"{', '.join(named)}: {message}" for message, named in hosts.items()]
-
-
-def cluster_warnings(plan: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
-    """Return what is allowed but should be known.
-
-    :param plan: result of :func:`topology`.
-    :param settings: ``pod_network``.
-    """
+def cluster_warnings(shape: Topology, settings: Settings) -> list[str]:
+    """Return what is allowed but should be known, one sentence each."""
     warnings = []
-    if settings["pod_network"] in _WITHOUT_NETWORK_POLICY:
+    if settings["cluster_pod_network"] in _WITHOUT_NETWORK_POLICY:
         warnings.append(
-            f"addons_pod_network {settings['pod_network']} does not enforce NetworkPolicy: the API takes such objects, "
-            "and every pod still reaches every other"
+            f"cluster_pod_network {settings['cluster_pod_network']} does not enforce NetworkPolicy: the API takes such "
+            "objects, and every pod still reaches every other"
         )
-    members = len(plan["etcd"])
+    members = len(shape["etcd"])
     if members and members % 2 == 0:
         survived = (members - 1) // 2
         warnings.append(
             f"etcd has {members} members: that survives {survived} failure{'' if survived == 1 else 's'}, no more than "
             f"{members - 1} would; 1, 3 or 5 members are usual"
         )
-    if len(plan["controllers"]) > 1 and not plan["load_balancers"]:
+    if len(shape["controllers"]) > 1 and not shape["load_balancers"]:
         warnings.append(
-            f"group 'lb' is empty: nodes and clients use {plan['controllers'][0]} alone of "
-            f"{len(plan['controllers'])} API servers"
+            f"group 'lb' is empty: nodes and clients use {shape['controllers'][0]} alone of "
+            f"{len(shape['controllers'])} API servers"
         )
     return warnings
 
 
-def _resources(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any], *, member: bool) -> list[str]:
+def _resources(host: str, facts: Reading, settings: Settings, *, member: bool) -> list[str]:
     problems = []
-    if facts["memory_mib"] < settings["memory_mib"]:
+    if facts["memory_mib"] < settings["preflight_memory_mib"]:
         problems.append(
-            f"{host}: has {facts['memory_mib']} MiB of memory; preflight_memory_mib asks for {settings['memory_mib']}"
+            f"{host}: has {facts['memory_mib']} MiB of memory; preflight_memory_mib asks for "
+            f"{settings['preflight_memory_mib']}"
         )
     problems += [
-        f"{host}: has {free} MiB free under {path}; preflight_{setting} asks for {settings[setting]}"
-        for setting, found in (("free_mib", facts["free_mib"]), ("etcd_free_mib", facts["etcd"]["free_mib"]))
-        if setting == "free_mib" or member
+        f"{host}: has {free} MiB free under {path}; {setting} asks for {settings[setting]}"
+        for setting, found in (
+            ("preflight_free_mib", facts["free_mib"]),
+            ("preflight_etcd_free_mib", facts["etcd"]["free_mib"]),
+        )
+        if setting == "preflight_free_mib" or member
         for path, free in found.items()
         if free < settings[setting]
     ]
     return problems
 
 
-def _system(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+def _system(host: str, facts: Reading, settings: Settings, architectures: t.Sequence[str]) -> list[str]:
     problems = []
     system = f"{facts['distribution']} {facts['distribution_version']}"
-    if system not in settings["systems"]:
+    if system not in settings["preflight_systems"]:
         problems.append(
-            f"{host}: runs {system.strip() or 'an unknown system'}; supported: {', '.join(settings['systems'])}"
+            f"{host}: runs {system.strip() or 'an unknown system'}; supported: "
+            f"{', '.join(settings['preflight_systems'])}"
         )
-    if facts["architecture"] not in settings["architectures"]:
-        problems.append(
-            f"{host}: is of architecture {facts['architecture']}; supported: {', '.join(settings['architectures'])}"
-        )
+    if facts["architecture"] not in architectures:
+        problems.append(f"{host}: is of architecture {facts['architecture']}; supported: {', '.join(architectures)}")
     if facts["service_manager"] != "systemd":
         problems.append(f"{host}: process 1 is {facts['service_manager']!r}, systemd is needed")
     return problems
 
 
-def _existing(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+def _existing(host: str, facts: Reading, settings: Settings) -> list[str]:
     return [
         f"{host}: the cluster on it was made with {variable}={found}, the inventory says "
-        f"{settings['existing'][variable]}; an existing cluster cannot change it: put the old value back, or build a "
+        f"{settings[variable]}; an existing cluster cannot change it: put the old value back, or build a "
         "new cluster"
         for variable, found in facts["cluster"].items()
-        if str(settings["existing"][variable]) != found
+        if str(settings[variable]) != found
     ]
 
 
-def _cni(host: str, facts: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
-    chosen = settings["pod_network"]
-    ours = {f"10-{network}.conflist": network for network in settings["pod_networks"]}
+def _cni(host: str, facts: Reading, settings: Settings) -> list[str]:
+    chosen = settings["cluster_pod_network"]
+    ours = {f"10-{network}.conflist": network for network in POD_NETWORKS}
     problems = []
     for name in facts["cni_configurations"]:
         if ours.get(name) == chosen:
             continue
         if name in ours:
             problems.append(
-                f"{host}: the cluster on it was made with addons_pod_network={ours[name]}, the inventory says "
+                f"{host}: the cluster on it was made with cluster_pod_network={ours[name]}, the inventory says "
                 f"{chosen}; its pods would be cut off from new ones: put the old value back, build a new cluster, or "
                 "move this one as docs/networks.md says"
             )
         elif chosen != "none":
             problems.append(
-                f"{host}: /etc/cni/net.d/{name} is another network than addons_pod_network={chosen}, and pods might "
-                "get that one; move the file away, or set addons_pod_network to none to keep it"
+                f"{host}: /etc/cni/net.d/{name} is another network than cluster_pod_network={chosen}, and pods might "
+                "get that one; move the file away, or set cluster_pod_network to none to keep it"
             )
     return problems
 
 
-def _quorum(plan: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any] | None]) -> list[str]:
+def _quorum(shape: Topology, facts: t.Mapping[str, Reading]) -> list[str]:
     members: list[str] = []
     for found in facts.values():
         if found and found["etcd"]["data"]:
             names = [member["name"] for member in found["etcd"]["members"] if member["name"]]
             members += [name for name in names or found["etcd"]["started_with"] if name not in members]
     needed = len(members) // 2 + 1
-    missing = [member for member in members if member not in plan["etcd"]]
+    missing = [member for member in members if member not in shape["etcd"]]
     if not members or len(members) - len(missing) >= needed:
         return []
     return [
@@ -309,37 +328,33 @@ def _quorum(plan: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.
 
 
 def host_problems(
-    plan: t.Mapping[str, t.Any],
-    facts: t.Mapping[str, t.Mapping[str, t.Any] | None],
-    settings: t.Mapping[str, t.Any],
+    shape: Topology, readings: t.Mapping[str, Reading], settings: Settings, catalogue: Catalogue
 ) -> list[str]:
-    """Return what is wrong with the hosts themselves.
+    """Return what is wrong with the hosts themselves, one sentence each.
 
-    :param facts: facts of ``host_facts`` by host; none for a host that could not be asked.
-    :param settings: ``memory_mib``, ``free_mib``, ``etcd_free_mib``, ``clock_seconds``, ``systems``,
-        ``architectures``, ``existing`` (settings an existing cluster keeps, by variable), ``pod_network`` and
-        ``pod_networks``.
+    :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
     """
     problems: list[str] = []
-    for host, found in facts.items():
+    for host, found in readings.items():
         if not found:
             problems.append(f"{host}: could not be reached; check its connection variables and that it runs")
             continue
-        problems += _system(host, found, settings)
-        problems += _resources(host, found, settings, member=host in plan.get("etcd", []))
+        problems += _system(host, found, settings, catalogue["architectures"])
+        problems += _resources(host, found, settings, member=host in shape["etcd"])
         problems += _existing(host, found, settings)
-        if host in plan["workers"]:
+        if host in shape["workers"]:
             problems += _cni(host, found, settings)
-        address = plan["addresses"].get(host)
+        address = shape["addresses"].get(host)
         if address and found["addresses"] and address not in found["addresses"]:
             problems.append(
                 f"{host}: node_address {address} is on none of its interfaces; it has {', '.join(found['addresses'])}"
             )
-    problems += _quorum(plan, facts)
-    return problems + _clocks({host: found for host, found in facts.items() if found}, settings["clock_seconds"])
+    problems += _quorum(shape, readings)
+    reached = {host: found for host, found in readings.items() if found}
+    return problems + _clocks(reached, settings["preflight_clock_seconds"])
 
 
-def _clocks(facts: t.Mapping[str, t.Mapping[str, t.Any]], allowed: float) -> list[str]:
+def _clocks(facts: t.Mapping[str, Reading], allowed: float) -> list[str]:
     """Return the two clocks that are furthest apart for sure, if that is too far."""
     if not facts:
         return []

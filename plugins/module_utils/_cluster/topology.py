@@ -1,288 +1,64 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the inventory to plain data: who is where, which certificates, which kubeconfigs."""
+"""The shape of the inventory: who does what, under which address."""
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import typing as t
 
-__all__ = (
-    "apiserver_addresses",
-    "certificate_plan",
-    "etcd_initial_cluster",
-    "host_urls",
-    "kubeconfig_plan",
-    "node_address",
-    "pod_cidrs",
-    "pod_routes",
-    "rolled_out",
-    "service_address",
-    "topology",
-    "unready_nodes",
-)
+__all__ = ("PARTS", "Topology", "node_address", "topology", "url")
 
-_ROLES = ("controllers", "etcd", "load_balancers", "workers", "clients")
+#: Parts of a cluster, in the order in which they are built.
+PARTS = ("controllers", "etcd", "load_balancers", "workers", "clients")
 
 
-def node_address(variables: t.Mapping[str, t.Any]) -> str | None:
-    """Return a host's address: ``node_address``, else ``ansible_host`` when that is an IP address."""
+class Topology(t.TypedDict):
+    """Hosts of each part, all hosts, and the address of each (None where the inventory gives none)."""
+
+    controllers: list[str]
+    etcd: list[str]
+    load_balancers: list[str]
+    workers: list[str]
+    clients: list[str]
+    hosts: list[str]
+    addresses: dict[str, str | None]
+
+
+def node_address(variables: t.Mapping[str, object]) -> str | None:
+    """Return a host's address: ``node_address``, else ``ansible_host`` when that is an IP address.
+
+    An IPv6 address is written in one way only (RFC 5952), so that addresses can be compared.
+    """
     address = variables.get("node_address")
-    if address:
-        return str(address)
-    candidate = variables.get("ansible_host")
     try:
-        return str(ipaddress.ip_address(str(candidate)))
+        return str(ipaddress.ip_address(str(address or variables.get("ansible_host"))))
     except ValueError:
-        return None
+        return str(address) if address else None
 
 
-def topology(hostvars: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
-    """Return the hosts of each part of the cluster and every host's address.
+def topology(
+    host_variables: t.Mapping[str, t.Mapping[str, object]], parts: t.Mapping[str, t.Sequence[str]]
+) -> Topology:
+    """Return the topology of an inventory.
 
-    :param groups: hosts by part: ``controllers``, ``etcd``, ``load_balancers``, ``workers``, ``clients``.
+    :param host_variables: the variables of each host, by inventory name.
+    :param parts: hosts by part, one list for each of :data:`PARTS`.
     """
-    hosts: list[str] = []
-    for role in _ROLES:
-        hosts += [host for host in groups[role] if host not in hosts]
-    result: dict[str, t.Any] = {role: list(groups[role]) for role in _ROLES}
-    result["hosts"] = hosts
-    result["addresses"] = {host: node_address(hostvars[host]) for host in hosts}
-    return result
-
-
-def _literal(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
-def host_urls(plan: t.Mapping[str, t.Any], role: str, port: int, *, scheme: str = "https") -> list[str]:
-    """Return the addresses of a part's hosts as URLs, in inventory order."""
-    return [f"{scheme}://{_literal(plan['addresses'][host])}:{port}" for host in plan[role]]
-
-
-def etcd_initial_cluster(plan: t.Mapping[str, t.Any], *, port: int = 2380) -> str:
-    """Return etcd's ``--initial-cluster``: ``NAME=PEER_URL`` of every member, comma-separated."""
-    urls = host_urls(plan, "etcd", port)
-    return ",".join(f"{host}={url}" for host, url in zip(plan["etcd"], urls, strict=True))
-
-
-def service_address(cidr: str) -> str:
-    """Return the first address of the service network, which the API's own Service takes."""
-    return str(ipaddress.ip_network(cidr)[1])
-
-
-def apiserver_addresses(
-    plan: t.Mapping[str, t.Any],
-    service_cidr: str,
-    *,
-    domain: str = "cluster.local",
-    extra: t.Sequence[str] | None = None,
-) -> list[str]:
-    """Return every name and address at which an API server, or the etcd beside it, is reached.
-
-    They are what ``-hostname`` gets in the article: the API's own Service, loopback, and every
-    controller, etcd host and load balancer by name and by address.
-
-    :param extra: further ones, such as the name that a load balancer has outside.
-    """
-    names = [
-        service_address(service_cidr),
-        "127.0.0.1",
-        "localhost",
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        f"kubernetes.default.svc.{domain}",
-    ]
-    for role in ("controllers", "etcd", "load_balancers"):
-        for host in plan[role]:
-            names += [host, plan["addresses"][host]]
-    return list(dict.fromkeys([*names, *(extra or [])]))
-
-
-def _csr(common_name: str, organization: str, settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    name = {**settings["name"], "O": organization}
-    return {"CN": common_name, "key": dict(settings["key"]), "names": [name]}
-
-
-def certificate_plan(
-    plan: t.Mapping[str, t.Any],
-    settings: t.Mapping[str, t.Any],
-) -> dict[str, list[dict[str, t.Any]]]:
-    """Return the authorities and certificates of a cluster, as ``x509_cfssl_compat`` takes them.
-
-    Subjects are the article's. The API server's certificate, which etcd uses too, names every
-    address at which either is reached.
-
-    :param plan: result of :func:`topology`.
-    :param settings: ``service_cidr``, ``domain``, ``name`` and ``ca_name`` (C, L, OU, ST of the
-        subjects), ``key`` and ``ca_key`` (algo, size), ``ca_expiry``, ``extra_sans``.
-    """
-    ca = {"expiry": settings["ca_expiry"]}
-
-    def authority(name: str, common_name: str) -> dict[str, t.Any]:
-        names = [{**settings["ca_name"], "O": "Kubernetes"}]
-        return {"name": name, "csr": {"CN": common_name, "key": dict(settings["ca_key"]), "names": names, "ca": ca}}
-
-    def leaf(
-        name: str, common_name: str, organization: str, *, hosts: list[str] | None = None, ca_name: str = "ca"
-    ) -> dict[str, t.Any]:
-        return {
-            "name": name,
-            "ca": ca_name,
-            "profile": "kubernetes",
-            "hosts": hosts or [],
-            "csr": _csr(common_name, organization, settings),
-        }
-
-    api_sans = apiserver_addresses(
-        plan, settings["service_cidr"], domain=settings["domain"], extra=settings.get("extra_sans", [])
-    )
-    certificates = [leaf("admin", "admin", "system:masters")]
-    certificates += [
-        leaf(host, f"system:node:{host}", "system:nodes", hosts=[host, plan["addresses"][host]])
-        for host in plan["workers"]
-    ]
-    certificates += [
-        leaf("kube-controller-manager", "system:kube-controller-manager", "system:kube-controller-manager"),
-        leaf("kube-proxy", "system:kube-proxy", "system:node-proxier"),
-        leaf("kube-scheduler", "system:kube-scheduler", "system:kube-scheduler"),
-        leaf("kubernetes", "kubernetes", "Kubernetes", hosts=api_sans),
-        leaf("service-account", "service-accounts", "Kubernetes"),
-        leaf("front-proxy-client", "front-proxy-client", "Kubernetes", ca_name="front-proxy-ca"),
-    ]
+    hosts = list(dict.fromkeys(host for part in PARTS for host in parts[part]))
     return {
-        "authorities": [authority("ca", "Kubernetes"), authority("front-proxy-ca", "Kubernetes Front Proxy")],
-        "certificates": certificates,
+        "controllers": list(parts["controllers"]),
+        "etcd": list(parts["etcd"]),
+        "load_balancers": list(parts["load_balancers"]),
+        "workers": list(parts["workers"]),
+        "clients": list(parts["clients"]),
+        "hosts": hosts,
+        "addresses": {host: node_address(host_variables[host]) for host in hosts},
     }
 
 
-def kubeconfig_plan(
-    plan: t.Mapping[str, t.Any],
-    *,
-    cluster_name: str,
-    local_server: str,
-    server: str,
-) -> list[dict[str, t.Any]]:
-    """Return the kubeconfigs of a cluster, as the module ``kubeconfig`` takes them.
-
-    Controllers speak to the API server on their own host; kubelets, kube-proxy and the remote
-    administrator go through the load balancer.
-
-    :param local_server: URL of the API server on a controller's loopback.
-    :param server: URL of the API for everybody else.
-    """
-
-    def entry(name: str, user: str, url: str, *, certificate: str | None = None, context: str = "default") -> dict:
-        certificate = certificate or name
-        return {
-            "path": f"{name}.kubeconfig",
-            "cluster_name": cluster_name,
-            "server": url,
-            "certificate_authority": "ca.pem",
-            "user": user,
-            "client_certificate": f"{certificate}.pem",
-            "client_key": f"{certificate}-key.pem",
-            "context": context,
-        }
-
-    return [
-        entry("admin", "admin", local_server),
-        entry("kube-controller-manager", "system:kube-controller-manager", local_server),
-        entry("kube-scheduler", "system:kube-scheduler", local_server),
-        entry("kube-proxy", "system:kube-proxy", server),
-        *(entry(host, f"system:node:{host}", server) for host in plan["workers"]),
-        entry("remote-admin", "admin", server, certificate="admin", context=cluster_name),
-    ]
-
-
-def pod_cidrs(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
-    """Return each node's pod network, by node name, from the API's Node objects."""
-    return {node["metadata"]["name"]: node["spec"]["podCIDR"] for node in nodes if node.get("spec", {}).get("podCIDR")}
-
-
-def pod_routes(
-    nodes: t.Iterable[t.Mapping[str, t.Any]],
-    plan: t.Mapping[str, t.Any],
-    *,
-    host: str,
-    pod_network: str,
-    pod_cidr: str,
-) -> list[str]:
-    """Return the routes to pods on other hosts that a host needs, as ``ip route`` writes them.
-
-    :param nodes: Node objects of the API.
-    :param plan: result of :func:`topology`.
-    :param host: who needs the routes.
-    :param pod_network: ``weave`` gives addresses to nodes in its own way, so that any of the plan's workers
-        that the API knows is a way to every pod. For all others a node has the pods of its ``podCIDR``.
-    :param pod_cidr: network of all pods.
-    """
-    addresses = plan["addresses"]
-    if pod_network == "weave":
-        known = {node["metadata"]["name"] for node in nodes}
-        gateways = [addresses[worker] for worker in plan["workers"] if worker in known and worker != host]
-        if len(gateways) < 2:
-            return [f"{pod_cidr} via {gateway}" for gateway in gateways]
-        return [" ".join([pod_cidr, *(f"nexthop via {gateway}" for gateway in gateways)])]
-    # A node that left the inventory may still be known to the API.
-    return [
-        f"{cidr} via {addresses[node]}"
-        for node, cidr in sorted(pod_cidrs(nodes).items())
-        if node != host and node in addresses
-    ]
-
-
-def rolled_out(daemon_sets: t.Iterable[t.Mapping[str, t.Any]], away: int) -> bool:
-    """Return whether every node runs the DaemonSet's newest pods, and they are available.
-
-    :param daemon_sets: DaemonSet objects of the API, all of which have to be rolled out; none are not.
-    :param away: number of nodes that may be down.
-    """
-
-    def done(daemon_set: t.Mapping[str, t.Any]) -> bool:
-        status = daemon_set.get("status", {})
-        if status.get("observedGeneration", 0) < daemon_set["metadata"]["generation"]:
-            return False
-        wanted = status["desiredNumberScheduled"] - away
-        return min(status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)) >= wanted
-
-    known = list(daemon_sets)
-    return bool(known) and all(done(daemon_set) for daemon_set in known)
-
-
-def unready_nodes(
-    nodes: t.Iterable[t.Mapping[str, t.Any]],
-    names: t.Iterable[str],
-    host_variables: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
-) -> list[str]:
-    """Return those of the named nodes that the API does not call Ready, or does not know.
-
-    :param host_variables: the hosts' variables. Where their facts say that the kubelet did not run
-        when they were read, only a heartbeat of the time since then counts: what the API knows of
-        the node is older than that, and the host may have been made anew.
-    """
-    heartbeats = {
-        node["metadata"]["name"]: condition.get("lastHeartbeatTime")
-        for node in nodes
-        for condition in node.get("status", {}).get("conditions", [])
-        if condition["type"] == "Ready" and condition["status"] == "True"
-    }
-
-    def ready(name: str) -> bool:
-        if name not in heartbeats:
-            return False
-        facts = (host_variables or {}).get(name, {}).get("ansible_facts", {}).get("hardway", {})
-        if facts.get("units", {}).get("kubelet.service", "active") == "active":
-            return True
-        # Heartbeats are whole seconds.
-        return bool(heartbeats[name]) and _epoch(heartbeats[name]) >= int(facts["read_at"])
-
-    return [name for name in names if not ready(name)]
-
-
-def _epoch(timestamp: str) -> float:
-    """Return an RFC 3339 time of the Kubernetes API in seconds since the epoch."""
-    return datetime.datetime.fromisoformat(timestamp).timestamp()
+def url(address: str | None, port: int, *, scheme: str = "https") -> str:
+    """Return a URL; an IPv6 address is put into brackets (RFC 3986, section 3.2.2)."""
+    literal = f"[{address}]" if address and ":" in address else address
+    return f"{scheme}://{literal}:{port}"

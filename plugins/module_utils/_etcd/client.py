@@ -9,6 +9,7 @@ the same in etcd 3.4, 3.5, 3.6 and 3.7. 64-bit numbers are strings in JSON; fiel
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -137,6 +138,15 @@ class Client:
         if any(endpoint.startswith("https:") for endpoint in self.endpoints) or ca_cert:
             self._context = self._tls()
 
+    @classmethod
+    def of(cls, options: t.Mapping[str, t.Any]) -> Client:
+        """Return a client from a module's options, as the documentation fragment ``_etcd`` has them.
+
+        :raises EtcdError: the certificate files cannot be read, or an endpoint is not a client URL.
+        """
+        names = ("endpoints", "ca_cert", "client_cert", "client_key")
+        return cls(**{name: options[name] for name in names}, timeout=options["request_timeout"])
+
     @staticmethod
     def _check_url(endpoint: str) -> None:
         parts = urlsplit(endpoint)
@@ -146,7 +156,7 @@ class Client:
             valid = False
         if not valid or parts.path:
             raise EtcdError(
-                endpoint, Cause.UNREACHABLE, "no client URL; allowed: https://HOST:PORT or http://HOST:PORT"
+                endpoint, Cause.UNREACHABLE, "not a client URL; allowed: https://HOST:PORT or http://HOST:PORT"
             )
 
     def _tls(self) -> ssl.SSLContext:
@@ -175,25 +185,51 @@ class Client:
         :raises EtcdError: it could not be used, or refused.
         """
         connection = self._connect(endpoint, self.timeout if timeout is None else timeout)
-        try:
-            try:
-                payload = json.dumps(body or {}).encode()
-                connection.request("POST", path, payload, {"Content-Type": "application/json"})
-                answer = connection.getresponse()
-                content = answer.read()
-            except socket.timeout as error:
-                raise EtcdError(endpoint, Cause.TIME_OUT, f"no answer to {path}", maybe_done=True) from error
-            except (ssl.SSLEOFError, ConnectionError) as error:
-                raise self._closed(endpoint, error) from error
-            except ssl.SSLError as error:
-                raise _tls_error(endpoint, error) from error
-            except http.client.HTTPException as error:
-                raise EtcdError(endpoint, Cause.ANSWER, repr(error)) from error
-            except OSError as error:
-                raise EtcdError(endpoint, Cause.UNREACHABLE, str(error), maybe_done=True) from error
-        finally:
-            connection.close()
+        with contextlib.closing(connection), self._named_errors(endpoint, path):
+            answer = self._post(connection, path, body)
+            content = answer.read()
         return self._parse(endpoint, path, answer.status, content)
+
+    def stream(self, path: str, body: dict[str, t.Any] | None = None, *, endpoint: str) -> t.Iterator[dict[str, t.Any]]:
+        """Send one request to one endpoint and yield the results of its answer, as they come.
+
+        :param path: such as ``/v3/maintenance/snapshot``.
+        :raises EtcdError: it could not be used, or refused, also in the middle.
+        """
+        connection = self._connect(endpoint, self.timeout)
+        with contextlib.closing(connection), self._named_errors(endpoint, path):
+            answer = self._post(connection, path, body)
+            if answer.status != 200:
+                self._parse(endpoint, path, answer.status, answer.read())
+            # One JSON object a line: {"result": ...}, or {"error": ...} at the end.
+            for line in answer:
+                entry = self._parse(endpoint, path, 200, line)
+                if "result" not in entry:
+                    raise EtcdError(endpoint, Cause.REJECTED, str(entry.get("error", entry))[:300])
+                yield entry["result"]
+
+    @staticmethod
+    def _post(
+        connection: http.client.HTTPConnection, path: str, body: dict[str, t.Any] | None
+    ) -> http.client.HTTPResponse:
+        connection.request("POST", path, json.dumps(body or {}).encode(), {"Content-Type": "application/json"})
+        return connection.getresponse()
+
+    @contextlib.contextmanager
+    def _named_errors(self, endpoint: str, path: str) -> t.Iterator[None]:
+        """Turn what goes wrong with a request that may have been sent into an error with its cause."""
+        try:
+            yield
+        except socket.timeout as error:
+            raise EtcdError(endpoint, Cause.TIME_OUT, f"no answer to {path}", maybe_done=True) from error
+        except (ssl.SSLEOFError, ConnectionError) as error:
+            raise self._closed(endpoint, error) from error
+        except ssl.SSLError as error:
+            raise _tls_error(endpoint, error) from error
+        except http.client.HTTPException as error:
+            raise EtcdError(endpoint, Cause.ANSWER, repr(error)) from error
+        except OSError as error:
+            raise EtcdError(endpoint, Cause.UNREACHABLE, str(error), maybe_done=True) from error
 
     def _closed(self, endpoint: str, error: OSError) -> EtcdError:
         """Find out why an endpoint closed the connection.

@@ -67,7 +67,7 @@ def _metadata(data: bytes) -> dict[str, str] | None:
 def identity(directory: str) -> dict[str, str] | None:
     """Return ``member_id`` and ``cluster_id`` of a data directory, in hexadecimal digits; None when it holds no data.
 
-    Data whose owner cannot be read has the IDs ``unknown``: it is there, and nobody may take it for nothing.
+    Data whose owner cannot be read has the IDs ``unknown``: it is there, and must not be taken for an empty directory.
     """
     if not os.path.isdir(os.path.join(directory, "member")):
         return None

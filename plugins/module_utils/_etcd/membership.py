@@ -22,6 +22,7 @@ __all__ = (
     "plan",
     "predict",
     "ready_to_promote",
+    "unexpected",
 )
 
 # etcd promotes a learner that holds this part of the leader's log (etcdserver: readyPercentThreshold).
@@ -226,6 +227,16 @@ def find(view: View, wanted: Wanted) -> Member | None:
             f"{wanted.name}: {len(named)} members have this name ({', '.join(f'{m.id:x}' for m in named)}); say which "
             "with the option id"
         )
+    owner = _owner(view, wanted, named)
+    return named[0] if named else owner
+
+
+def _owner(view: View, wanted: Wanted, named: t.Sequence[Member]) -> Member | None:
+    """Return the member without a name that has the wanted peer URLs.
+
+    :param named: members with the wanted name.
+    :raises RefusedError: a member with another name has them.
+    """
     urls = set(wanted.peer_urls)
     owners = [member for member in view.members if urls & set(member.peer_urls) and member not in named]
     taken = next((member for member in owners if member.started), None)
@@ -234,8 +245,6 @@ def find(view: View, wanted: Wanted) -> Member | None:
             f"{wanted.label}: the member {taken.label} has {', '.join(sorted(urls & set(taken.peer_urls)))} already; "
             "remove that one first (state: absent), or give other peer_urls"
         )
-    if named:
-        return named[0]
     return owners[0] if owners and not owners[0].started else None
 
 
@@ -261,11 +270,11 @@ def plan(view: View, wanted: Wanted) -> list[Step]:
 def _joining(view: View, wanted: Wanted) -> list[Step]:
     if wanted.state == "promoted":
         raise RefusedError(
-            f"{wanted.label}: is no member of the cluster {view.cluster_id:x} ({_names(view)}), so it cannot be "
+            f"{wanted.label}: is not a member of the cluster {view.cluster_id:x} ({_names(view)}), so it cannot be "
             "promoted; add it first (state: learner or present)"
         )
     if not wanted.name or not wanted.peer_urls:
-        raise RefusedError(f"{wanted.label}: is no member yet; adding it needs name and peer_urls")
+        raise RefusedError(f"{wanted.label}: is not a member yet; adding it needs name and peer_urls")
     learner = next((member for member in view.members if member.learner), None)
     if learner is not None:
         raise RefusedError(
@@ -285,40 +294,50 @@ def check(view: View, step: Step, *, force: bool) -> None:
 
     :raises RefusedError: with the numbers, and what to do instead.
     """
-    healthy, voting, quorum = len(view.healthy_voters), len(view.voters), view.quorum
+    healthy, quorum = len(view.healthy_voters), view.quorum
     if healthy < quorum:
         raise RefusedError(
-            f"the cluster has no quorum: {healthy} of {voting} voting members are healthy and {quorum} are needed, so "
-            f"it can agree on nothing and '{step}' is not possible; start the others "
+            f"the cluster has no quorum: {healthy} of {len(view.voters)} voting members are healthy and {quorum} are "
+            f"needed, so it can agree on nothing and '{step}' is not possible; start the others "
             f"({_unhealthy(view)}), or recover from the survivor (playbook etcd_replace_member.yml)"
         )
     member = next((member for member in view.members if member.id == step.id), None)
-    if step.kind == "remove" and member is not None and view.voters == [member]:
+    if member is None:
+        return
+    if step.kind == "remove" and view.voters == [member]:
         raise RefusedError(
-            f"{member.label}: is the only voting member; without it there is no cluster. Add another first, or stop "
+            f"{member.label}: is the only voting member, and the cluster ends with it. Add another one first, or stop "
             "etcd and move its data directory away to give the cluster up"
         )
-    if force:
-        return
-    if step.kind == "remove" and member is not None and not member.learner:
-        _check_remove(view, member)
-    elif step.kind == "promote" and member is not None and not member.healthy:
+    checks = {"remove": _check_remove, "promote": _check_promote, "update": _check_update}
+    if not force and step.kind in checks:
+        checks[step.kind](view, member)
+
+
+def _check_promote(view: View, member: Member) -> None:
+    voting = len(view.voters) + 1
+    if not member.healthy:
         raise RefusedError(
             f"{member.label}: does not answer ({member.problem or 'it has not started'}); as a voting member it would "
-            f"count for the quorum ({(voting + 1) // 2 + 1} of {voting + 1}) and not vote; start it first "
+            f"count for the quorum ({voting // 2 + 1} of {voting}) and not vote; start it first "
             "(force: true promotes it as it is)"
         )
-    elif step.kind == "update" and member is not None and not member.learner and voting > 1:
-        others = healthy - member.healthy
-        if others < quorum:
-            raise RefusedError(
-                f"{member.label}: while its peer URLs change the others have to do without it, and {others} of "
-                f"{voting} voting members would be left where {quorum} are needed; bring the others up or add a member "
-                "first (force: true changes them anyhow)"
-            )
+
+
+def _check_update(view: View, member: Member) -> None:
+    voting = len(view.voters)
+    others = len(view.healthy_voters) - member.healthy
+    if not member.learner and voting > 1 and others < view.quorum:
+        raise RefusedError(
+            f"{member.label}: while its peer URLs change the others have to do without it, and {others} of "
+            f"{voting} voting members would be left where {view.quorum} are needed; bring the others up or add a "
+            "member first (force: true changes them anyhow)"
+        )
 
 
 def _check_remove(view: View, member: Member) -> None:
+    if member.learner:
+        return
     voting = len(view.voters) - 1
     healthy = len(view.healthy_voters) - member.healthy
     quorum = voting // 2 + 1
@@ -357,6 +376,28 @@ def initial_cluster(view: View, wanted: Wanted) -> str:
         name = member.name or (wanted.name if mine else f"{member.id:x}")
         entries += [f"{name}={url}" for url in member.peer_urls]
     return ",".join(sorted(entries))
+
+
+def unexpected(view: View, initial: str) -> list[Member]:
+    """Return the members that are not among those expected.
+
+    One that has a name is known by it; one that never started is known by its peer URLs.
+
+    :param initial: the expected members, ``NAME=PEER_URL`` with commas between.
+    :raises RefusedError: an entry has another form.
+    """
+    names, urls = set(), set()
+    for entry in filter(None, (part.strip() for part in initial.split(","))):
+        name, separator, url = entry.partition("=")
+        if not (name and separator and url):
+            raise RefusedError(f"expected: {entry!r} is not of the form NAME=PEER_URL")
+        names.add(name)
+        urls.add(url)
+    return [
+        member
+        for member in view.members
+        if (member.name not in names if member.name else not urls & set(member.peer_urls))
+    ]
 
 
 def predict(view: View, step: Step) -> View:

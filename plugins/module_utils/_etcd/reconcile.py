@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Look at an etcd cluster, and bring one member into the wanted state, one request at a time.
 
-After each request the cluster is looked at anew: what was done is read from it, and never assumed. That makes an
+After each request the cluster is looked at again: what was done is read from it, and never assumed. That makes an
 answer that got lost harmless, and a run that was interrupted can simply be made again.
 """
 
@@ -14,10 +14,10 @@ import dataclasses
 import time
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import RefusedError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Cause, Client, EtcdError, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import (
     Member,
-    RefusedError,
     Status,
     Step,
     View,
@@ -49,7 +49,7 @@ _PASSING = (
 def look(client: Client, *, client_urls: t.Mapping[str, t.Sequence[str]] | None = None, agreed: bool = False) -> View:
     """Return the cluster's members and what each says of itself.
 
-    :param client_urls: by peer URL, where a member answers that the cluster has no client URLs of yet.
+    :param client_urls: by peer URL, where a member answers while the cluster does not know its client URLs.
     :param agreed: ask for a list that a quorum has agreed on, when there is a quorum. Without it the list is what
         one member knows, which works without a quorum too.
     :raises EtcdError: no endpoint can be used.
@@ -206,12 +206,13 @@ class _Reconciler:
         return member is not None and (self._wanted.force or ready_to_promote(view, member))
 
     def _send(self, step: Step) -> None:
-        path, body = {
+        requests: dict[str, tuple[str, dict[str, t.Any]]] = {
             "add": ("/v3/cluster/member/add", {"peerURLs": list(step.peer_urls), "isLearner": True}),
             "update": ("/v3/cluster/member/update", {"ID": str(step.id), "peerURLs": list(step.peer_urls)}),
             "promote": ("/v3/cluster/member/promote", {"ID": str(step.id)}),
             "remove": ("/v3/cluster/member/remove", {"ID": str(step.id)}),
-        }[step.kind]
+        }
+        path, body = requests[step.kind]
         self._client.first(path, body, write=True)
 
     def _settled(self, view: View) -> View:

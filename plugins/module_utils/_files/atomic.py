@@ -33,6 +33,7 @@ __all__ = (
     "NewFile",
     "attribute_problems",
     "fix_attributes",
+    "replace_link",
     "write_file",
 )
 
@@ -149,6 +150,20 @@ def write_file(path: str, content: bytes, attributes: Attributes) -> None:
         _sync_directory(directory)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}. The file there is as it was.") from error
+
+
+def replace_link(path: str, target: str) -> None:
+    """Put a symbolic link in the place of another one, or of nothing, in one step.
+
+    :raises OSError: the directory cannot be written.
+    """
+    # A link cannot be put over a file: it is made in a directory of its own and renamed.
+    beside = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".hardway-")
+    try:
+        os.symlink(target, os.path.join(beside, "link"))
+        os.replace(os.path.join(beside, "link"), path)
+    finally:
+        shutil.rmtree(beside)
 
 
 class AtomicDirectory:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import pwd
@@ -17,7 +18,24 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 
-__all__ = ("cni_configurations", "collect", "flag_values")
+__all__ = ("UNITS", "cni_configurations", "collect", "flag_values", "nodes")
+
+#: Units whose state is read.
+UNITS = (
+    "etcd.service",
+    "kube-apiserver.service",
+    "kube-controller-manager.service",
+    "kube-scheduler.service",
+    "nginx.service",
+    "containerd.service",
+    "kubelet.service",
+    "kube-proxy.service",
+)
+#: Runs a command and returns (return code, stdout, stderr). It raises OSError where the host lacks the program.
+Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
+
+_PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
+_KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig", "--request-timeout=3s"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
@@ -36,6 +54,14 @@ def _text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read()
+    except OSError:
+        return ""
+
+
+def _output(run: Run, command: list[str]) -> str:
+    """Return what a command prints. A host without the program is read all the same: preflight says what is wrong."""
+    try:
+        return run(command)[1]
     except OSError:
         return ""
 
@@ -78,13 +104,13 @@ def _effective_capability(bit: int) -> bool:
     return bool(match and int(match.group(1), 16) >> bit & 1)
 
 
-def _addresses(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
-    out = run(["ip", "-oneline", "address", "show"])[1]
+def _addresses(run: Run) -> list[str]:
+    out = _output(run, ["ip", "-oneline", "address", "show"])
     return re.findall(r"\sinet6?\s+([0-9a-fA-F.:]+)/", out)
 
 
-def _packages(run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
-    out = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])[1]
+def _packages(run: Run) -> list[str]:
+    out = _output(run, ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])
     return [line.split()[0] for line in out.splitlines() if line.endswith(" installed")]
 
 
@@ -127,21 +153,49 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
     }
 
 
-def collect(
-    *,
-    units: list[str],
-    run: t.Callable[[list[str]], tuple[int, str, str]],
-) -> dict[str, t.Any]:
-    """Return the facts of this host.
+def _programs(path: str = _PROGRAMS_RECORD) -> dict[str, str]:
+    try:
+        record = json.loads(_text(path) or "{}")
+    except ValueError:
+        return {}
+    return {name: str(entry.get("version", "")) for name, entry in record.items()}
 
-    :param units: systemd units whose state is wanted.
-    :param run: runs a command and returns (return code, stdout, stderr).
+
+def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    """Return what a list of the API's Node objects says of each node, by name.
+
+    :param objects: as ``kubectl get nodes --output=json`` prints it.
+    """
+    found = {}
+    for node in objects.get("items", []):
+        conditions = {entry["type"]: entry["status"] for entry in node.get("status", {}).get("conditions", [])}
+        found[node["metadata"]["name"]] = {
+            "ready": conditions.get("Ready") == "True",
+            "version": node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "").lstrip("v"),
+            "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
+            "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
+        }
+    return found
+
+
+def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
+    try:
+        return nodes(json.loads(_output(run, [*_KUBECTL, "get", "nodes", "--output=json"])))
+    except ValueError:
+        # It does not answer.
+        return {}
+
+
+def collect(*, run: Run) -> dict[str, t.Any]:
+    """Return the reading of this host.
+
+    :param run: see :data:`Run`.
     """
     release = _os_release()
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
-    states = run(["systemctl", "is-active", *units])[1].split() if units else []
-    etcd = _etcd(runs=dict(zip(units, states)).get("etcd.service") == "active")
+    units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
+    etcd = _etcd(runs=units.get("etcd.service") == "active")
     cluster: dict[str, str] = {}
     for path, flags in _CLUSTER_FLAGS.items():
         cluster.update(flag_values(_text(path), flags))
@@ -164,9 +218,11 @@ def collect(
         "systemd_resolved": os.path.exists("/run/systemd/resolve/resolv.conf"),
         "packages": _packages(run),
         "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
-        "units": dict(zip(units, states)),
+        "units": units,
+        "programs": _programs(),
         "etcd": etcd,
         "cluster": cluster,
+        "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
         "openvswitch": _has_module("openvswitch"),
     }

@@ -5,36 +5,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tarfile
 import tempfile
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ImageError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import find_checksum
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError, ImageError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, write_file
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import downloads
 
 __all__ = ("ImageArchives", "image_names")
-
-_CHUNK = 1024 * 1024
 
 
 def image_names(path: str) -> list[str]:
     """Return the images of a ``docker save`` or OCI archive, by their full names.
 
-    :raises ImageError: the file is no such archive, or its images have no names.
+    :raises ImageError: the file is not such an archive, or its images have no names.
     """
     try:
         with tarfile.open(path) as archive:
             names = set(archive.getnames())
             index = "manifest.json" if "manifest.json" in names else "index.json"
             if index not in names:
-                raise ImageError(f"{path}: is no image archive: it has neither manifest.json nor index.json")
+                raise ImageError(f"{path}: is not an image archive: it has neither manifest.json nor index.json")
             stream = archive.extractfile(index)
             content = json.load(stream) if stream else {}
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        raise ImageError(f"{path}: is no image archive ({error})") from error
+        raise ImageError(f"{path}: is not an image archive ({error})") from error
     if index == "manifest.json":
         found = [name for entry in content for name in entry.get("RepoTags") or []]
     else:
@@ -57,7 +55,7 @@ class ImageArchives:
         self,
         *,
         record: str,
-        opener: t.Callable[[str], t.Any],
+        opener: downloads.Opener,
         run: t.Callable[[list[str]], tuple[int, str, str]],
     ) -> None:
         self._record_path = record
@@ -88,13 +86,11 @@ class ImageArchives:
 
     def _expected_sum(self, address: str) -> str:
         try:
-            with self._opener(address + ".sha256") as stream:
-                expected = find_checksum(stream.read(_CHUNK).decode("utf-8", "replace"), os.path.basename(address))
-        except Exception as error:  # every opener has its own errors
-            raise ImageError(f"{address}: its checksum file {address}.sha256 cannot be read ({error})") from error
-        if expected is None:
-            raise ImageError(f"{address}: {address}.sha256 has no SHA-256 sum for it")
-        return expected
+            return downloads.expected_sum(
+                address, checksum_url=f"{address}.sha256", name=os.path.basename(address), opener=self._opener
+            )
+        except DownloadError as error:
+            raise ImageError(f"{error}; nothing was imported") from error
 
     def load(self, address: str) -> list[str]:
         """Verify and import one archive, and return the names of its images.
@@ -105,25 +101,15 @@ class ImageArchives:
         os.makedirs(os.path.dirname(self._record_path), mode=0o755, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=os.path.dirname(self._record_path)) as work:
             path = os.path.join(work, "archive.tar")
-            digest = hashlib.sha256()
             try:
-                with self._opener(address) as source, open(path, "wb") as target:
-                    while chunk := source.read(_CHUNK):
-                        digest.update(chunk)
-                        target.write(chunk)
-            except Exception as error:  # every opener has its own errors
-                raise ImageError(f"{address}: cannot be read ({error})") from error
-            if digest.hexdigest() != expected:
-                raise ImageError(
-                    f"{address}: its SHA-256 sum is {digest.hexdigest()}, expected {expected}; nothing was imported"
-                )
+                downloads.fetch(address, path, expected=expected, opener=self._opener)
+            except DownloadError as error:
+                raise ImageError(f"{error}; nothing was imported") from error
             names = image_names(path)
             code, out, err = self._run(["ctr", "--namespace", "k8s.io", "images", "import", path])
             if code != 0:
                 raise ImageError(f"{address}: containerd refuses it: {err.strip() or out.strip()}")
         self._record[address] = {"sha256": expected, "images": names}
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(self._record_path), prefix=".images-")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self._record, stream, indent=1, sort_keys=True)
-        os.replace(temporary, self._record_path)
+        content = json.dumps(self._record, indent=1, sort_keys=True).encode()
+        write_file(self._record_path, content, Attributes(mode=0o600))
         return names

@@ -10,45 +10,84 @@ download was verified: whatever goes wrong before that leaves the old one as it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import tarfile
 import tempfile
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ProgramError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError, ProgramError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, write_file
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import downloads
 
-__all__ = ("Programs", "find_checksum", "mirrored")
+__all__ = ("Program", "Programs", "chosen")
 
 _CHUNK = 1024 * 1024
 
 
-def mirrored(url: str, mirror: str) -> str:
-    """Return where a mirror of the upstream layout has an address.
+class Program(t.TypedDict):
+    """One download and what is installed from it."""
 
-    ``https://HOST/PATH`` is ``MIRROR/HOST/PATH``. An empty mirror changes nothing.
+    name: str
+    version: str
+    url: str  # upstream
+    checksum_url: str  # upstream
+    sha256: str | None  # used instead of the publisher's file
+    directory: str
+    files: list[str]  # members of an archive; none for a single executable
+    mirror: str
+
+
+# Sub-options of a published program; None is "required".
+_FIELDS: dict[str, t.Any] = {
+    "name": None,
+    "version": None,
+    "url": None,
+    "checksum_url": None,
+    "directory": None,
+    "sha256": "",
+    "files": [],
+    "mirror": "",
+}
+
+
+def _program(name: str, given: t.Any) -> Program:
+    if not isinstance(given, t.Mapping):
+        raise ProgramError(f"published: {name} is not a dictionary; it needs {', '.join(_FIELDS)}")
+    unknown = sorted(set(given) - set(_FIELDS))
+    if unknown:
+        raise ProgramError(f"published: {name} has unknown fields {', '.join(unknown)}; known: {', '.join(_FIELDS)}")
+    fields = {"name": name, **given}
+    missing = [field for field, default in _FIELDS.items() if default is None and not fields.get(field)]
+    if missing:
+        raise ProgramError(f"published: {name} lacks {', '.join(missing)}")
+    files = fields.get("files") or []
+    if not isinstance(files, (list, tuple)):
+        raise ProgramError(f"published: files of {name} is not a list of members of its archive")
+    return Program(
+        name=str(fields["name"]),
+        version=str(fields["version"]),
+        url=str(fields["url"]),
+        checksum_url=str(fields["checksum_url"]),
+        sha256=str(fields["sha256"]).lower() if fields.get("sha256") else None,
+        directory=str(fields["directory"]),
+        files=[str(member) for member in files],
+        mirror=str(fields.get("mirror") or ""),
+    )
+
+
+def chosen(names: t.Iterable[str], published: t.Mapping[str, t.Any]) -> list[Program]:
+    """Return the programs that a component installs, by name.
+
+    :param published: programs by name, as ``cluster.spec.hosts[HOST].programs`` has them.
+    :raises ProgramError: a name is not published, or its entry is incomplete.
     """
-    if not mirror:
-        return url
-    return mirror.rstrip("/") + "/" + url.split("://", 1)[1]
-
-
-def find_checksum(text: str, name: str) -> str | None:
-    """Return the SHA-256 sum for a file name from a publisher's checksum file.
-
-    Both forms in use are read: a bare sum, and lines of ``SUM  NAME`` (GNU coreutils).
-    """
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    for fields in lines:
-        if not re.fullmatch(r"[0-9a-fA-F]{64}", fields[0]):
-            continue
-        if len(fields) == 1 and len(lines) == 1:
-            return fields[0].lower()
-        if len(fields) >= 2 and os.path.basename(fields[1].lstrip("*")) == name:
-            return fields[0].lower()
-    return None
+    names = list(names)
+    unknown = [name for name in names if name not in published]
+    if unknown:
+        known = ", ".join(sorted(published)) or "none"
+        raise ProgramError(f"programs: {', '.join(unknown)} is not published; known programs: {known}")
+    return [_program(name, published[name]) for name in names]
 
 
 def _file_state(path: str) -> dict[str, int] | None:
@@ -59,26 +98,21 @@ def _file_state(path: str) -> dict[str, int] | None:
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "mode": status.st_mode & 0o7777}
 
 
-def _announced_size(response: t.Any) -> int | None:
-    """Return how many bytes a server said that there are; None when it did not, or packed them for the way."""
-    headers = getattr(response, "headers", {})
-    size = headers.get("Content-Length", "")
-    return int(size) if size.isdigit() and not headers.get("Content-Encoding") else None
-
-
 class Programs:
     """Desired state of the programs of one host.
 
     :param record: path of the JSON record of what was installed.
-    :param mirror: address that replaces the upstream hosts, or an empty string.
     :param opener: opens an address and returns a readable binary stream; raises OSError or a
         subclass of Exception with a readable message.
+    :param replacing: told each path before it is replaced.
     """
 
-    def __init__(self, *, record: str, mirror: str, opener: t.Callable[[str], t.Any]) -> None:
+    def __init__(
+        self, *, record: str, opener: downloads.Opener, replacing: t.Callable[[str], None] = lambda _path: None
+    ) -> None:
         self._record_path = record
-        self._mirror = mirror
         self._opener = opener
+        self._replacing = replacing
         self._record = self._read_record()
 
     def _read_record(self) -> dict[str, t.Any]:
@@ -91,16 +125,11 @@ class Programs:
 
     def _write_record(self) -> None:
         os.makedirs(os.path.dirname(self._record_path), mode=0o755, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(self._record_path), prefix=".programs-")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self._record, stream, indent=1, sort_keys=True)
-            os.fchmod(stream.fileno(), 0o644)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, self._record_path)
+        content = json.dumps(self._record, indent=1, sort_keys=True).encode()
+        write_file(self._record_path, content, Attributes(mode=0o644))
 
     @staticmethod
-    def destinations(program: t.Mapping[str, t.Any]) -> dict[str, str]:
+    def destinations(program: Program) -> dict[str, str]:
         """Return the installed path of each member of a program's archive.
 
         A program that is a single executable has one entry, under its own name.
@@ -108,7 +137,36 @@ class Programs:
         members = program["files"] or [program["name"]]
         return {member: os.path.join(program["directory"], os.path.basename(member)) for member in members}
 
-    def reason(self, program: t.Mapping[str, t.Any]) -> str | None:
+    @staticmethod
+    def commands(program: Program) -> list[str]:
+        """Return what one would have typed to install a program."""
+        url = downloads.mirrored(program["url"], program["mirror"])
+        paths = list(Programs.destinations(program).values())
+        download = os.path.basename(program["url"])
+        check = f"sha256sum --check {os.path.basename(program['checksum_url'])}"
+        if program["sha256"]:
+            check = f"echo '{program['sha256']}  {download}' | sha256sum --check"
+        fetched = [f"curl --fail --location --remote-name {url}", check]
+        if not program["files"]:
+            return [*fetched, f"install -m 0755 {download} {paths[0]}"]
+        unpacked = f"tar --extract --file {download} {' '.join(program['files'])}"
+        return [*fetched, unpacked, f"install -m 0755 {' '.join(program['files'])} {program['directory']}"]
+
+    def entry(self, name: str) -> dict[str, t.Any] | None:
+        """Return the record of one program, None where there is none."""
+        return self._record.get(name)
+
+    def put_back(self, entries: t.Mapping[str, t.Any]) -> None:
+        """Give programs the records that they had, after their files were put back."""
+        for name, entry in entries.items():
+            if entry is None:
+                self._record.pop(name, None)
+            else:
+                self._record[name] = entry
+        if entries:
+            self._write_record()
+
+    def reason(self, program: Program) -> str | None:
         """Return why a program has to be installed, or None when it is in place."""
         entry = self._record.get(program["name"])
         paths = self.destinations(program).values()
@@ -126,31 +184,38 @@ class Programs:
                 return f"{path} was changed after it was installed"
         return None
 
-    def install(self, program: t.Mapping[str, t.Any]) -> None:
+    def install(self, program: Program) -> None:
         """Fetch, verify and install one program.
 
         :raises ProgramError: the address does not answer, a sum is missing or wrong, an archive
             lacks a member, or the destination cannot be written. The installed files stay.
         """
-        url = mirrored(program["url"], self._mirror)
+        url = downloads.mirrored(program["url"], program["mirror"])
         expected = self._expected_sum(program, url)
         os.makedirs(program["directory"], mode=0o755, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=program["directory"], prefix=".hardway-") as work:
-            download = os.path.join(work, "download")
-            found = self._download(url, download)
+            path = os.path.join(work, "download")
+            try:
+                found = downloads.download(url, path, opener=self._opener)
+            except DownloadError as error:
+                raise ProgramError(
+                    f"{error}. Nothing was replaced. Check the address and the free space of "
+                    f"{program['directory']}; cluster_mirror names a mirror."
+                ) from error
             if found != expected:
                 raise ProgramError(
                     f"{url}: the SHA-256 sum of the download is {found}, expected {expected}. Nothing was "
                     "replaced. Compare with the publisher's list; a mirror may hold a damaged copy: remove it "
                     "there and fill the mirror again."
                 )
-            staged = self._unpack(program, url, download, work)
-            for destination, path in staged.items():
-                os.chmod(path, 0o755)
+            staged = self._unpack(program, url, path, work)
+            for destination, unpacked in staged.items():
+                os.chmod(unpacked, 0o755)
                 # Archives carry the owner and time of the machine that built them.
-                os.chown(path, os.geteuid(), os.getegid())
-                os.utime(path)
-                os.replace(path, destination)
+                os.chown(unpacked, os.geteuid(), os.getegid())
+                os.utime(unpacked)
+                self._replacing(destination)
+                os.replace(unpacked, destination)
         self._record[program["name"]] = {
             "version": program["version"],
             "url": program["url"],
@@ -159,44 +224,22 @@ class Programs:
         }
         self._write_record()
 
-    def _expected_sum(self, program: t.Mapping[str, t.Any], url: str) -> str:
+    def _expected_sum(self, program: Program, url: str) -> str:
         if program["sha256"]:
-            return str(program["sha256"]).lower()
-        address = mirrored(program["checksum_url"], self._mirror)
+            return program["sha256"].lower()
         try:
-            with self._opener(address) as stream:
-                text = stream.read(_CHUNK).decode("utf-8", "replace")
-        except Exception as error:  # every opener has its own errors
-            raise ProgramError(
-                f"{url}: its checksum file {address} cannot be read ({error}). Nothing was installed. Make the "
-                "file available, or give the sum in cluster_checksums."
-            ) from error
-        expected = find_checksum(text, os.path.basename(program["url"]))
-        if expected is None:
-            raise ProgramError(
-                f"{url}: {address} has no SHA-256 sum for {os.path.basename(program['url'])}. Nothing was "
-                "installed. Give the sum in cluster_checksums, or mend the mirror."
+            return downloads.expected_sum(
+                url,
+                checksum_url=downloads.mirrored(program["checksum_url"], program["mirror"]),
+                name=os.path.basename(program["url"]),
+                opener=self._opener,
             )
-        return expected
-
-    def _download(self, url: str, path: str) -> str:
-        digest = hashlib.sha256()
-        try:
-            with self._opener(url) as source, open(path, "wb") as target:
-                while chunk := source.read(_CHUNK):
-                    digest.update(chunk)
-                    target.write(chunk)
-                announced = _announced_size(source)
-                if announced is not None and target.tell() < announced:
-                    raise OSError(f"it ended after {target.tell()} of {announced} bytes")
-        except Exception as error:  # every opener has its own errors
+        except DownloadError as error:
             raise ProgramError(
-                f"{url}: the download failed ({error}). Nothing was replaced. Check the address and the free "
-                f"space of {os.path.dirname(os.path.dirname(path))}; cluster_mirror names a mirror."
+                f"{error}. Nothing was installed. Make the file available, or give the sum in cluster_checksums."
             ) from error
-        return digest.hexdigest()
 
-    def _unpack(self, program: t.Mapping[str, t.Any], url: str, download: str, work: str) -> dict[str, str]:
+    def _unpack(self, program: Program, url: str, download: str, work: str) -> dict[str, str]:
         destinations = self.destinations(program)
         if not program["files"]:
             return {next(iter(destinations.values())): download}

@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
+import http.client
 import os
 import re
-import ssl
 import time
 import typing as t
-import urllib.error
-import urllib.request
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils import _http
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
 
-__all__ = ("Health", "Unit", "wait_for_peers")
+__all__ = ("UNIT_DIRECTORY", "Health", "Unit", "UnitPlan", "Wanted", "plan_unit", "wait_for_peers")
+
+# Where the administrator's unit files are.
+UNIT_DIRECTORY = "/etc/systemd/system"
 
 # /proc counts process starts in ticks of 10 ms, rounded down.
 _TICK_TOLERANCE = 0.02
@@ -56,28 +59,24 @@ class Health:
         if url.startswith("https:") and not ca_cert and not loopback:
             raise UnitError(f"{url}: only an address on loopback may be asked without ca_cert")
 
-    def _opener(self) -> urllib.request.OpenerDirector:
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-        if self.url.startswith("https:"):
-            context = ssl.create_default_context(cafile=self._ca_cert)
-            if not self._ca_cert:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            if self._client_cert:
-                context.load_cert_chain(self._client_cert, self._client_key)
-            handlers.append(urllib.request.HTTPSHandler(context=context))
-        return urllib.request.build_opener(*handlers)
-
     def problem(self) -> str | None:
         """Return why the endpoint is not healthy, or None when it is."""
         try:
-            with self._opener().open(self.url, timeout=5) as answer:
-                return None if answer.status == 200 else f"{self.url} answers {answer.status}"
-        except urllib.error.HTTPError as error:
-            body = error.read(400).decode("utf-8", "replace").strip()
-            return f"{self.url} answers {error.code}: {body}"
-        except (urllib.error.URLError, OSError) as error:
-            return f"{self.url}: {getattr(error, 'reason', error)}"
+            context = None
+            if self.url.startswith("https:"):
+                context = _http.tls_context(
+                    ca_cert=self._ca_cert,
+                    client_cert=self._client_cert,
+                    client_key=self._client_key,
+                    verify=bool(self._ca_cert),
+                )
+            answer = _http.request(self.url, context=context, timeout=5, limit=400)
+        except (OSError, http.client.HTTPException) as error:
+            return f"{self.url}: {error}"
+        if answer.status == 200:
+            return None
+        text = answer.text()
+        return f"{self.url} answers {answer.status}" + (f": {text}" if text else "")
 
 
 def wait_for_peers(name: str, peers: t.Iterable[Health], *, timeout: float) -> None:
@@ -135,6 +134,8 @@ class Unit:
         "NeedDaemonReload",
         "MainPID",
         "ExecMainStartTimestampMonotonic",
+        "InvocationID",
+        "DropInPaths",
     )
 
     def __init__(self, name: str, *, run: t.Callable[[list[str]], tuple[int, str, str]]) -> None:
@@ -163,6 +164,25 @@ class Unit:
     def enabled(self) -> bool:
         """Whether it starts at boot."""
         return self.properties["UnitFileState"] in ("enabled", "static", "alias", "generated")
+
+    @property
+    def invocation(self) -> str:
+        """What systemd calls the present start of the unit; another start has another one."""
+        return self.properties.get("InvocationID", "")
+
+    def drop_ins(self) -> list[str]:
+        """Return the drop-ins of this unit alone.
+
+        Those that generators write are left out: every daemon-reload writes them again.
+        """
+        directory = f"{self.name}.d"
+        loaded = self.properties.get("DropInPaths", "").split()
+        found = [
+            path
+            for path in loaded
+            if os.path.basename(os.path.dirname(path)) == directory and not path.startswith("/run/systemd/generator")
+        ]
+        return sorted({*found, *glob.glob(os.path.join(UNIT_DIRECTORY, directory, "*.conf"))})
 
     def systemctl(self, *arguments: str) -> None:
         """Run systemctl.
@@ -206,10 +226,11 @@ class Unit:
             return None
         return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - monotonic / 1e6)
 
-    def wait(self, health: Health | None, *, timeout: float) -> float:
+    def wait(self, health: Health | None, *, timeout: float, previous: str = "") -> float:
         """Wait until the unit is active and its health endpoint answers.
 
         :param timeout: seconds.
+        :param previous: the invocation that was to end; what it answers does not count.
         :returns: seconds that it took.
         :raises UnitError: it failed, or was not healthy in time.
         """
@@ -217,14 +238,96 @@ class Unit:
         while True:
             self.refresh()
             state = self.properties["ActiveState"]
+            old = bool(previous) and self.invocation == previous
             problem: str | None = f"its state is {state} ({self.properties['SubState']})"
-            if state == "active":
+            if old:
+                problem = "systemd has not started it again yet"
+            elif state == "active":
                 problem = health.problem() if health else None
             if problem is None:
                 return time.monotonic() - begun
-            if state == "failed" or time.monotonic() - begun > timeout:
+            if (state == "failed" and not old) or time.monotonic() - begun > timeout:
                 raise UnitError(
                     f"{self.name} is not healthy after {time.monotonic() - begun:.0f} s of at most {timeout:.0f} s: "
                     f"{problem}\n{self.journal()}"
                 )
             time.sleep(_POLL_SECONDS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The wanted state of a unit, and what a call changes under it.
+
+    :ivar on_change: restart or reload.
+    :ivar watch: files that the unit reads when it starts; a newer one restarts or reloads it.
+    :ivar changing: watched paths that this call changes.
+    :ivar rereads: this call changes the unit's own file or drop-ins.
+    :ivar interrupted: an earlier change was interrupted; whatever runs may run on either state.
+    """
+
+    state: str = "started"
+    enabled: bool = True
+    on_change: str = "restart"
+    watch: t.Sequence[str] = ()
+    changing: t.Sequence[str] = ()
+    rereads: bool = False
+    interrupted: bool = False
+
+
+class UnitPlan(t.NamedTuple):
+    """What has to be done about a unit, as systemctl calls it, and why."""
+
+    actions: list[str]
+    reasons: list[str]
+
+
+def _plan_stopped(unit: Unit, wanted: Wanted) -> UnitPlan:
+    actions = []
+    reasons = []
+    if unit.active:
+        actions.append("stop")
+        reasons.append(f"{unit.name} is running")
+    if unit.known and unit.enabled and not wanted.enabled:
+        actions.append("disable")
+        reasons.append(f"{unit.name} starts at boot")
+    return UnitPlan(actions, reasons)
+
+
+def _due(unit: Unit, wanted: Wanted) -> tuple[str, str] | None:
+    """Return what a running unit owes its files, and why."""
+    drop_ins = unit.drop_ins()
+    newer = unit.newer_file(drop_ins, reloads=False)
+    if newer and newer not in wanted.watch:
+        # No program reads these: systemd does, when it starts one.
+        return "restart", f"{newer} is newer than the running process"
+    if wanted.changing:
+        return wanted.on_change, f"{wanted.changing[0]} changes"
+    newer = unit.newer_file(wanted.watch, reloads=wanted.on_change == "reload")
+    if newer:
+        return wanted.on_change, f"{newer} is newer than the running process"
+    if wanted.interrupted:
+        return wanted.on_change, "an earlier change was interrupted"
+    return None
+
+
+def plan_unit(unit: Unit, wanted: Wanted) -> UnitPlan:
+    """Return what has to be done; the unit's properties have been read."""
+    if wanted.state == "stopped":
+        return _plan_stopped(unit, wanted)
+    actions = []
+    reasons = []
+    if wanted.rereads or not unit.known or unit.properties["NeedDaemonReload"] == "yes":
+        actions.append("daemon-reload")
+        reasons.append(f"systemd has not read the unit file of {unit.name}")
+    if wanted.enabled != unit.enabled:
+        actions.append("enable" if wanted.enabled else "disable")
+        reasons.append(f"{unit.name} is {unit.properties['UnitFileState'] or 'not enabled'}")
+    if not unit.known or not unit.active:
+        actions.append("start")
+        reasons.append(f"{unit.name} is not running")
+    else:
+        due = _due(unit, wanted)
+        if due:
+            actions.append(due[0])
+            reasons.append(due[1])
+    return UnitPlan(actions, reasons)

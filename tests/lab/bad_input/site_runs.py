@@ -6,17 +6,27 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import typing as t
 
 import playbook
-import yaml
 from support import Cluster, Node, files
 
-_CLUSTER = yaml.safe_load((playbook.ROOT / "roles" / "cluster" / "vars" / "main.yml").read_text())
-RELEASES: dict[str, dict[str, str]] = _CLUSTER["__cluster_catalogue"]["releases"]
+sys.path.insert(0, str(playbook.ROOT / "lab"))
+
+from collection import make_importable
+
+make_importable()
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import read_catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import POD_NETWORKS
+
+__all__ = ("POD_NETWORKS", "RECORD", "RELEASES", "VERSIONS", "Site")
+
+_CATALOGUE = read_catalogue()
+RELEASES: dict[str, dict[str, str]] = _CATALOGUE["releases"]
 # Of the default release, by component.
-VERSIONS = RELEASES[_CLUSTER["__cluster_catalogue"]["default_release"]]
-POD_NETWORKS: list[str] = _CLUSTER["__cluster_pod_networks"]
+VERSIONS = RELEASES[_CATALOGUE["default_release"]]
 # What a host knows of the programs that were installed on it.
 RECORD = "/var/lib/hardway/programs.json"
 

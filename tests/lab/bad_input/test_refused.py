@@ -31,7 +31,7 @@ def test_settings(site: Site) -> None:
     variables = {
         "cluster_pod_cidr": "10.239.0.0/16",
         "cluster_release": "1.18",
-        "addons_pod_network": "carrier-pigeon",
+        "cluster_pod_network": "carrier-pigeon",
         "cluster_dns_address": "10.96.0.10",
     }
     assert refusal(site, **variables) == [
@@ -42,7 +42,7 @@ def test_settings(site: Site) -> None:
         ),
         "cluster_dns_address 10.96.0.10 is outside cluster_service_cidr 10.32.0.0/24",
         f"cluster_release: '1.18' is unknown; known: {', '.join(RELEASES)}",
-        f"addons_pod_network: 'carrier-pigeon' is unknown; known: {', '.join(POD_NETWORKS)}",
+        f"cluster_pod_network: 'carrier-pigeon' is unknown; known: {', '.join(POD_NETWORKS)}",
     ]
 
 

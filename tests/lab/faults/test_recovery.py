@@ -59,7 +59,7 @@ def test_a_member_that_lost_its_data_is_replaced(
             )
             assert refused.returncode != 0
             assert refused.changed == []
-            assert f"{cluster.members[0].name} alone is no quorum of two" in " ".join(refused.failures)
+            assert f"{cluster.members[0].name} alone is not a quorum of two" in " ".join(refused.failures)
         done = run(
             inventory,
             "-e",

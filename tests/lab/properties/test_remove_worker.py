@@ -69,7 +69,7 @@ def guarded(cluster: Cluster, namespace: str, leaving: Node) -> t.Iterator[str]:
 def test_a_budget_is_kept_until_it_allows(
     cluster: Cluster, inventory: str, namespace: str, leaving: Node, guarded: str, pod_network: str
 ) -> None:
-    refused = _remove(inventory, leaving, succeeds=False, addons_timeout=10)
+    refused = _remove(inventory, leaving, succeeds=False, worker_drain_timeout=10)
     assert refused.returncode != 0
     assert "disruption budget" in " ".join(refused.failures)
     assert leaving.out("systemctl", "is-active", "kubelet").strip() == "active"

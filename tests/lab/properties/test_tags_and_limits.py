@@ -35,7 +35,7 @@ CHAPTERS = (
     ("client", "clients", "/root/.kube/config", ""),
     ("worker", "workers", "/etc/systemd/system/kube-proxy.service", "kube-proxy"),
     # What it says comes from the API, which the control node asks: no controller is part of the run.
-    ("addons", "workers", "/etc/cni/net.d/10-*.conflist", ""),
+    ("pod_network", "workers", "/etc/cni/net.d/10-*.conflist", ""),
 )
 
 # Pod networks whose pods write the workers' CNI configuration; for the others the role does.
@@ -47,7 +47,7 @@ def test_one_chapter_on_one_host(
     cluster: Cluster, inventory: str, pod_network: str, tag: str, part: str, path: str, unit: str
 ) -> None:
     """With the facts of one host alone it writes what a run of all hosts wrote."""
-    if tag == "addons" and pod_network in WRITTEN_BY_ITS_POD:
+    if tag == "pod_network" and pod_network in WRITTEN_BY_ITS_POD:
         pytest.skip(f"{pod_network} writes its configuration from its pod: the role writes nothing on a worker")
     node = cluster.groups[part][-1]
     path = node.out("sh", "-c", f"echo {path}").strip()
@@ -70,13 +70,13 @@ def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str, pod_n
     worker.out("sh", "-c", "dpkg --purge socat >/dev/null && ! command -v socat")
     role_writes = pod_network not in WRITTEN_BY_ITS_POD
     # What has no pod network is a node all the same, and nothing waits for it to be Ready.
-    first = run(inventory, "--tags=worker", "--skip-tags=addons", f"--limit={worker.name}")
-    assert first.hosts("addons") == set()
+    first = run(inventory, "--tags=worker", "--skip-tags=pod_network", f"--limit={worker.name}")
+    assert first.hosts("pod_network") == set()
     assert not (role_writes and worker.out("ls", "/etc/cni/net.d"))
     assert worker.out("systemctl", "is-active", "kubelet").strip() == "active"
     done = run(inventory, "--tags=worker", f"--limit={worker.name}")
     assert {host for _task, host in first.changed + done.changed} == {worker.name}
-    assert done.hosts("addons") == ({worker.name} if role_writes else set())
+    assert done.hosts("pod_network") == ({worker.name} if role_writes else set())
     assert set(touched(before, snapshot(cluster))) == {worker.name}
     assert cluster.ready(worker) == "True"
     # Pods find their way to it, and it to them.
@@ -133,7 +133,7 @@ def test_all_but_the_addons(cluster: Cluster, inventory: str) -> None:
     assert run(inventory, "--skip-tags=addons").changed == []
     assert touched(before, snapshot(cluster)) == {}
     assert cluster.client.run("kubectl", "get", "deployment", "coredns", "--namespace=kube-system").rc == 1
-    assert run(inventory).tasks == {"hardway.kubernetes.addons : RBAC for the API servers, and cluster DNS"}
+    assert run(inventory).tasks == {"hardway.kubernetes.addons : Run CoreDNS"}
     assert run(inventory).changed == []
 
 

@@ -48,9 +48,9 @@ def test_a_password_is_given_changed_and_taken_away(cluster: Cluster, inventory:
 
 
 def _give(cluster: Cluster, inventory: str, password: str) -> None:
-    asked = ("--tags=addons", *variables(addons_weave_password=password))
+    asked = ("--tags=pod_network", *variables(pod_network_weave_password=password))
     ran = run(inventory, *asked)
-    assert "hardway.kubernetes.addons : Run Weave Net on every node" in ran.tasks
+    assert "hardway.kubernetes.pod_network : Run Weave Net on every node" in ran.tasks
     wait_until(lambda: _connected(cluster, bool(password)), seconds=60, what="every peer sends as it was told")
     assert _secret(cluster) == password
     assert _sent(cluster) == ("not to be read" if password else "in the clear")

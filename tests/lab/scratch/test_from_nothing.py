@@ -100,7 +100,7 @@ def test_a_check_run_on_empty_hosts_writes_nothing(cluster: Cluster, diary: Diar
         )
         if not task.startswith("hardway.kubernetes.cluster : ")
     ]
-    assert {role for role, _task in diary.tasks} >= {"ca", "etcd", "apiserver", "worker", "addons"}
+    assert {role for role, _task in diary.tasks} >= {"ca", "etcd", "apiserver", "worker", "pod_network", "addons"}
 
 
 def _moments(diary: Diary) -> list[tuple[str, float]]:

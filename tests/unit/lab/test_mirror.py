@@ -10,22 +10,21 @@ import http.server
 import io
 import os
 import re
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "mirror"))
-
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import find_checksum
 from artifact_mirror import checksums, fill, golang, layout, main, oci, recipes, shell, store, upstream
 from artifact_mirror.catalogue import Catalogue, Image, Program
 from artifact_mirror.errors import MirrorError
 from artifact_mirror.golang import MODULES_DIRECTORY, Go, pinned_go_mod
 from artifact_mirror.images import DebianFiles, ImageBuilder
 from artifact_mirror.progress import Progress
+
+from cache import cache_directory, mirror_directory
 
 CATALOGUE = Catalogue.load()
 ARCHITECTURES = ("amd64", "arm64")
@@ -76,7 +75,11 @@ def test_cache_directory(variables: dict[str, str], expected: str, monkeypatch: 
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert str(layout.cache_directory()) == expected
+    assert str(cache_directory()) == expected
+    monkeypatch.delenv("HARDWAY_MIRROR", raising=False)
+    assert str(mirror_directory()) == f"{expected}/mirror"
+    monkeypatch.setenv("HARDWAY_MIRROR", "/elsewhere")
+    assert str(mirror_directory()) == "/elsewhere"
 
 
 # --- checksum files -------------------------------------------------------------------------------
@@ -100,7 +103,7 @@ A, B = "a" * 64, "b" * 64
     ],
 )
 def test_sum_is_found_in_every_publishers_format(text: str, name: str, expected: str | None) -> None:
-    assert checksums.find(text, name) == expected
+    assert find_checksum(text, name) == expected
 
 
 def test_list_keeps_the_lines_of_other_files_and_replaces_its_own() -> None:

@@ -7,15 +7,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "mirror"))
-
 from artifact_mirror import images, oci, suite_images, upstream
 from artifact_mirror.catalogue import Catalogue, Image
 from artifact_mirror.errors import MirrorError

@@ -19,7 +19,6 @@ import urllib.request
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "lab" / "mirror"))
 sys.path.insert(0, str(ROOT / "tests" / "conformance"))
 
 import registry

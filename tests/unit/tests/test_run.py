@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import run
-from run import PARTS, Part, Result, chosen, hindrance, out_of_time, table
+from run import CLASSES, PARTS, Part, Result, chosen, drawn_by, hindrance, out_of_time, table, work_tree
 
 FAILED = Result("FAILED", "make it", 1.0)
 
@@ -35,18 +36,26 @@ def test_every_scenario_is_a_part() -> None:
     assert named == {f"molecule SCENARIO={name}" for name in scenarios}
 
 
+def test_every_part_has_a_class_and_says_what_it_proves() -> None:
+    assert {part.minutes for part in PARTS} <= set(CLASSES)
+    assert all(part.proves for part in PARTS)
+    assert len({part.name for part in PARTS}) == len(PARTS)
+
+
 def test_fast_needs_no_hosts_and_is_short() -> None:
-    fast = [part for part, why in chosen(PARTS, "fast", 0).items() if not why]
+    fast = [part for part, why in chosen(PARTS, "fast", "").items() if not why]
     assert {part.stage for part in fast} == {"fast"}
-    assert sum(part.seconds for part in fast) <= 300
+    assert sum(part.minutes for part in fast) <= 8
 
 
-def test_a_run_fits_into_45_minutes() -> None:
-    assert sum(part.seconds for part in PARTS if part.runs == "always") + run.ROTATION <= 45 * 60
+def test_a_run_fits_into_its_budget_with_every_part_at_the_end_of_its_class() -> None:
+    longest = sum(part.minutes for part in PARTS if part.runs == "always") + run.DRAWN
+    assert longest * 60 <= run.BUDGET
+    assert run.BUDGET <= 75 * 60
 
 
 def test_every_drawn_part_fits_alone() -> None:
-    assert all(part.seconds <= run.ROTATION for part in PARTS if part.runs == "drawn")
+    assert all(part.minutes <= run.DRAWN for part in PARTS if part.runs == "drawn")
 
 
 def test_what_needs_no_hosts_comes_first() -> None:
@@ -56,28 +65,93 @@ def test_what_needs_no_hosts_comes_first() -> None:
 
 
 def test_full_leaves_nothing_out() -> None:
-    assert set(chosen(PARTS, "full", 0).values()) == {""}
+    assert set(chosen(PARTS, "full", "").values()) == {""}
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_a_seed_draws_what_fits(seed: int) -> None:
+@pytest.mark.parametrize("seed", [str(number) for number in range(50)])
+def test_a_seed_draws_what_fits(seed: str) -> None:
     made = chosen(PARTS, "test", seed)
     assert made == chosen(PARTS, "test", seed)
     drawn = [part for part, why in made.items() if not why and part.runs == "drawn"]
     assert drawn
-    assert sum(part.seconds for part in drawn) <= run.ROTATION
+    assert sum(part.minutes for part in drawn) <= run.DRAWN
     assert all(not why for part, why in made.items() if part.runs == "always")
     assert all(f"seed {seed}" in why for part, why in made.items() if why and part.runs == "drawn")
     assert all(why == "make test-full" for part, why in made.items() if part.runs == "full")
 
 
 def test_every_part_is_drawn_by_some_seed() -> None:
-    drawn = {part for seed in range(100) for part, why in chosen(PARTS, "test", seed).items() if not why}
+    drawn = {part for seed in range(100) for part, why in chosen(PARTS, "test", str(seed)).items() if not why}
     assert drawn == {part for part in PARTS if part.runs != "full"}
 
 
-def part(stage: run.Stage, name: str = "it", **more: object) -> Part:
-    return Part(name, ("it",), stage, 60, **more)
+@pytest.fixture
+def clone(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A small repository with one commit."""
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "file").write_text("one\n")
+    (tmp_path / "clone" / ".gitignore").write_text("ignored\n")
+    git(tmp_path / "clone", "init", "--quiet")
+    commit(tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+def git(place: pathlib.Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
+    return subprocess.run(["git", *identity, *arguments], cwd=place, check=True, capture_output=True, text=True).stdout
+
+
+def commit(place: pathlib.Path) -> None:
+    git(place, "add", "--all")
+    git(place, "commit", "--quiet", "--message=it")
+
+
+def test_a_commit_has_the_hash_of_its_tree_whenever_it_was_made(clone: pathlib.Path) -> None:
+    made = work_tree(clone)
+    assert made == (git(clone, "rev-parse", "HEAD^{tree}").strip(), True)
+    git(clone, "commit", "--quiet", "--amend", "--date=2001-01-01T00:00:00Z", "--message=another")
+    assert work_tree(clone) == made
+
+
+def test_what_is_not_committed_counts_and_what_is_ignored_does_not(clone: pathlib.Path) -> None:
+    committed, _same = work_tree(clone)
+    (clone / "ignored").write_text("x")
+    assert work_tree(clone) == (committed, True)
+    (clone / "file").write_text("two\n")
+    changed, same = work_tree(clone)
+    assert (changed != committed, same) == (True, False)
+    (clone / "new").write_text("x")
+    assert work_tree(clone)[0] != changed
+    # Neither the index nor the objects of the clone know of it.
+    assert git(clone, "status", "--porcelain").splitlines() == [" M file", "?? new"]
+    reachable = git(clone, "rev-list", "--objects", "HEAD").splitlines()
+    assert git(clone, "count-objects").startswith(f"{len(reachable)} objects")
+    commit(clone)
+    assert work_tree(clone)[1] is True
+
+
+def test_without_a_clone_a_seed_is_asked_for(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(RuntimeError, match="SEED=1"):
+        work_tree(tmp_path)
+
+
+def test_the_seed_is_that_of_the_tree_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawn_by("7") == ("7", "as given")
+    for committed, words in ((True, "last commit"), (False, "not committed")):
+        monkeypatch.setattr(run, "work_tree", lambda committed=committed: ("0123456789abcdef", committed))
+        seed, source = drawn_by(None)
+        assert seed == "0123456789ab"
+        assert words in source
+
+
+def test_parts_draw_by_the_seed_of_the_run() -> None:
+    assert run.environment("a") == run.environment("a")
+    assert run.environment("a") != run.environment("b")
+    assert run.environment("a")["FUZZ_SEED"].isdigit()
+
+
+def part(stage: run.Stage, name: str = "it", **more: t.Any) -> Part:
+    return Part(name, ("it",), stage, 1, "that it works", **more)
 
 
 @pytest.mark.parametrize(
@@ -110,17 +184,37 @@ def test_a_part_of_every_run_is_never_out_of_time() -> None:
 def test_the_table_says_what_ran_and_what_did_not() -> None:
     one, two, three, four = (part("fast", name) for name in ("one", "two", "three", "four"))
     results = {
-        one: Result("ok", seconds=1.4),
+        one: Result("ok", seconds=61.4),
         two: Result("FAILED", "make it", 2.0),
         three: Result("not run", "two failed, and its hosts stay"),
     }
-    assert table((one, two, three, four), results).splitlines() == [
-        "one       1 s  ok",
-        "two       2 s  FAILED: make it",
-        "three       -  not run: two failed, and its hosts stay",
-        "four        -  not run: the run was stopped",
-        "total     3 s",
+    assert table((one, two, three, four), results, {"two": 30.0}).splitlines() == [
+        "part     took  before  result",
+        "one      61 s       -  ok: longer than the 1 min of its class",
+        "two       2 s    30 s  FAILED: make it",
+        "three       -       -  not run: two failed, and its hosts stay",
+        "four        -       -  not run: the run was stopped",
+        "total    63 s",
     ]
+
+
+def test_the_list_of_parts_says_all_of_each() -> None:
+    text = " ".join(run.listing(PARTS, {"lint": 34.0}).split())
+    assert "lint: in every run; at most 2 min, here 34 s; needs: no hosts" in text
+    for one in PARTS:
+        assert one.proves in text
+        assert all(f"make {target}" in text for target in one.targets)
+
+
+def test_times_are_kept_of_what_passed(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "cache" / "times.json"
+    assert run.read_times(file) == {}
+    one, two = part("fast", "one"), part("fast", "two")
+    run.keep_times(file, {one: Result("ok", seconds=1.0), two: Result("ok", seconds=2.0)})
+    run.keep_times(file, {one: Result("ok", seconds=3.0), two: Result("FAILED", seconds=1.0)})
+    assert run.read_times(file) == {"one": 3.0, "two": 2.0}
+    file.write_text("[damaged")
+    assert run.read_times(file) == {}
 
 
 @pytest.fixture
@@ -141,7 +235,7 @@ def test_a_part_fails_with_its_target(
 
 def test_variables_of_a_target(make: t.Callable[[str], None], tmp_path: pathlib.Path) -> None:
     make("it:\n\t@echo $(WORDS)\n")
-    run.run(Part("it", ('it WORDS="one two"',), "fast", 1), tmp_path / "logs")
+    run.run(Part("it", ('it WORDS="one two"',), "fast", 1, "that it works"), tmp_path / "logs")
     assert (tmp_path / "logs" / "output.log").read_text() == "one two\n"
 
 
@@ -152,10 +246,14 @@ def test_what_a_part_leaves_out_is_in_its_result(make: t.Callable[[str], None], 
 
 
 def test_what_hangs_is_stopped(
-    make: t.Callable[[str], None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    make: t.Callable[[str], None],
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make("it:\n\t@sleep 60\n")
-    assert run.run(part("fast", limit=1), tmp_path / "logs").word == "FAILED"
+    monkeypatch.setattr(Part, "stops_after", 1)
+    assert run.run(part("fast"), tmp_path / "logs").word == "FAILED"
     assert "it: make it was stopped after 1 seconds" in capsys.readouterr().out
 
 
@@ -168,10 +266,10 @@ def test_a_run_goes_on_where_it_can(
     asked: list[pathlib.Path] = []
     monkeypatch.setattr(run.logs, "collect", asked.append)
     names = (("lab", "good"), ("state", "bad"), ("smoke", "good"), ("lab-down", "good"))
-    lab = [Part(name, (target,), "lab", 1) for name, target in names]
-    scenario = Part("scenario one", ("bad",), "own hosts", 1)
-    other = Part("scenario two", ("good",), "own hosts", 1)
-    drawn_out = Part("drawn", ("good",), "own hosts", 1, runs="drawn")
+    lab = [Part(name, (target,), "lab", 1, "") for name, target in names]
+    scenario = Part("scenario one", ("bad",), "own hosts", 1, "")
+    other = Part("scenario two", ("good",), "own hosts", 1, "")
+    drawn_out = Part("drawn", ("good",), "own hosts", 1, "", runs="drawn")
     parts = dict.fromkeys((*lab, scenario, other), "") | {drawn_out: "not drawn"}
     results = run.run_all(parts, tmp_path / "logs", budget=60)
     assert [result.word for result in results.values()] == [

@@ -16,7 +16,7 @@ from ansible_collections.hardway.kubernetes.plugins.action import host_facts
 def action():
     """Return the plugin, without a host."""
     return host_facts.ActionModule(
-        task=mock.MagicMock(args={"units": []}, check_mode=False, async_val=0),
+        task=mock.MagicMock(args={}, check_mode=False, async_val=0),
         connection=mock.MagicMock(),
         play_context=mock.MagicMock(),
         loader=mock.MagicMock(),
@@ -29,12 +29,12 @@ def action():
 def test_the_true_offset_lies_in_the_range(action, offset):
     def module(**options):
         time.sleep(0.05)
-        answer = {"ansible_facts": {"hardway": {"read_at": time.time() + offset}}}
+        answer = {"reading": {"read_at": time.time() + offset}}
         time.sleep(0.1)
         return answer
 
     action._execute_module = module
-    found = action.run(task_vars={})["ansible_facts"]["hardway"]["clock_offset_seconds"]
+    found = action.run(task_vars={})["reading"]["clock_offset_seconds"]
     assert found["least"] <= offset - 0.09
     assert found["most"] >= offset + 0.04
     assert found["most"] - found["least"] < 5

@@ -9,13 +9,10 @@ import pathlib
 import re
 
 import pytest
-import yaml
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue as catalogue_module
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import CatalogueError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue as module
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import CatalogueError
 
-ROOT = pathlib.Path(__file__).resolve().parents[5]
-VARIABLES = yaml.safe_load((ROOT / "roles" / "cluster" / "vars" / "main.yml").read_text(encoding="utf-8"))
-CATALOGUE = VARIABLES["__cluster_catalogue"]
+CATALOGUE = module.read_catalogue()
 RELEASES = sorted(CATALOGUE["releases"])
 
 SMALL = {
@@ -40,14 +37,13 @@ SMALL = {
 }
 
 
-def plan(*programs, **options):
-    arguments = {"release": "1.2", "architecture": "amd64", **options}
-    return catalogue_module.program_plan(SMALL, programs, **arguments)
+def programs(*names, **options):
+    return module.programs(SMALL, names or None, **{"release": "1.2", "architecture": "amd64", **options})
 
 
 def test_a_single_executable():
-    assert plan("kubelet") == [
-        {
+    assert programs("kubelet", mirror="file:///srv/mirror") == {
+        "kubelet": {
             "name": "kubelet",
             "version": "1.2.3",
             "url": "https://example.com/v1.2.3/amd64/kubelet",
@@ -55,23 +51,25 @@ def test_a_single_executable():
             "sha256": None,
             "directory": "/usr/local/bin",
             "files": [],
+            "mirror": "file:///srv/mirror",
         }
-    ]
+    }
 
 
 def test_an_archive_on_another_architecture():
-    (entry,) = plan("tools", architecture="arm64")
+    entry = programs("tools", architecture="arm64")["tools"]
     assert entry["url"] == "https://example.com/tools-9.0-arm64.tgz"
     assert entry["checksum_url"] == "https://example.com/SUMS-9.0"
     assert entry["files"] == ["tools-9.0/one", "tools-9.0-arm64/two"]
 
 
-def test_the_order_asked_for_is_kept():
-    assert [entry["name"] for entry in plan("tools", "kubelet")] == ["tools", "kubelet"]
+def test_the_order_asked_for_is_kept_and_all_programs_are_the_default():
+    assert list(programs("tools", "kubelet")) == ["tools", "kubelet"]
+    assert list(programs()) == ["kubelet", "tools"]
 
 
 def test_a_replaced_version_goes_into_every_address():
-    (entry,) = plan("kubelet", versions={"kubernetes": "1.2.9"})
+    entry = programs("kubelet", versions={"kubernetes": "1.2.9"})["kubelet"]
     assert entry["version"] == "1.2.9"
     assert "1.2.9" in entry["url"]
     assert "1.2.9" in entry["checksum_url"]
@@ -79,8 +77,8 @@ def test_a_replaced_version_goes_into_every_address():
 
 def test_a_pinned_sum_belongs_to_one_address():
     sums = {"https://example.com/v1.2.3/amd64/kubelet": "ab" * 32}
-    assert plan("kubelet", checksums=sums)[0]["sha256"] == "ab" * 32
-    assert plan("kubelet", checksums=sums, architecture="arm64")[0]["sha256"] is None
+    assert programs("kubelet", checksums=sums)["kubelet"]["sha256"] == "ab" * 32
+    assert programs("kubelet", checksums=sums, architecture="arm64")["kubelet"]["sha256"] is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +86,7 @@ def test_a_pinned_sum_belongs_to_one_address():
     [
         ({"release": "1.1"}, "release '1.1' is not in the release catalogue; known: 1.2"),
         ({"architecture": "s390x"}, "architecture 's390x' is not in the release catalogue; known: amd64, arm64"),
-        ({"programs": ["kublet"]}, "program 'kublet' is not in the release catalogue; known: kubelet, tools"),
+        ({"names": ["kublet"]}, "program 'kublet' is not in the release catalogue; known: kubelet, tools"),
         (
             {"versions": {"kubernets": "1"}},
             "component 'kubernets' is not in the release catalogue; known: kubernetes, tool",
@@ -96,43 +94,45 @@ def test_a_pinned_sum_belongs_to_one_address():
     ],
 )
 def test_what_is_unknown_lists_what_is_known(arguments, message):
-    programs = arguments.pop("programs", ["kubelet"])
+    names = arguments.get("names", ["kubelet"])
     with pytest.raises(CatalogueError) as caught:
-        plan(*programs, **arguments)
+        programs(*names, **{name: value for name, value in arguments.items() if name != "names"})
     assert str(caught.value) == message
 
 
 def test_a_release_that_yaml_read_as_a_number():
-    assert catalogue_module.release_versions(SMALL, 1.2) == {"kubernetes": "1.2.3", "tool": "9.0"}
+    assert module.release_versions(SMALL, 1.2) == {"kubernetes": "1.2.3", "tool": "9.0"}
 
 
 def test_versions_are_not_written_back_to_the_catalogue():
-    catalogue_module.release_versions(SMALL, "1.2", versions={"tool": "10"})
+    module.release_versions(SMALL, "1.2", versions={"tool": "10"})
     assert SMALL["releases"]["1.2"]["tool"] == "9.0"
 
 
 def test_image_name():
-    assert catalogue_module.image_name(SMALL, "pause", release="1.2") == "registry.example.com/pause:9.0"
-    assert catalogue_module.image_name(SMALL, "pause", release="1.2", versions={"tool": "8"}).endswith(":8")
+    assert module.image_name(SMALL, "pause", release="1.2") == "registry.example.com/pause:9.0"
+    assert module.image_name(SMALL, "pause", release="1.2", versions={"tool": "8"}).endswith(":8")
     digests = {"pause": "sha256:12"}
-    assert catalogue_module.image_name(SMALL, "pause", release="1.2", digests=digests).endswith("/pause:9.0@sha256:12")
+    assert module.image_name(SMALL, "pause", release="1.2", digests=digests).endswith("/pause:9.0@sha256:12")
     with pytest.raises(CatalogueError, match="image 'nginx' is not in"):
-        catalogue_module.image_name(SMALL, "pause", release="1.2", digests={"nginx": "sha256:12"})
+        module.image_name(SMALL, "pause", release="1.2", digests={"nginx": "sha256:12"})
     with pytest.raises(CatalogueError, match="image 'puase' is not in the release catalogue; known: pause"):
-        catalogue_module.image_name(SMALL, "puase", release="1.2")
+        module.image_name(SMALL, "puase", release="1.2")
 
 
-def test_image_names_leave_other_pod_networks_out():
-    images = {
-        "pause": {"version": "tool", "name": "example.com/pause:{version}"},
-        "knitted": {"version": "tool", "name": "example.com/knitted:{version}", "pod_network": "weave"},
+def test_images_leave_other_pod_networks_out():
+    knitted = {"version": "tool", "name": "example.com/knitted:{version}", "pod_network": "weave"}
+    catalogue = SMALL | {"images": SMALL["images"] | {"knitted": knitted}}
+    assert module.images(catalogue, release="1.2", pod_network="bridge") == {"pause": "registry.example.com/pause:9.0"}
+    options = {"versions": {"tool": "8"}, "digests": {"knitted": "sha256:12"}}
+    assert module.images(catalogue, release="1.2", pod_network="weave", **options) == {
+        "pause": "registry.example.com/pause:8",
+        "knitted": "example.com/knitted:8@sha256:12",
     }
-    catalogue = SMALL | {"images": images}
-    assert catalogue_module.image_names(catalogue, release="1.2", pod_network="bridge") == ["example.com/pause:9.0"]
-    assert catalogue_module.image_names(catalogue, release="1.2", pod_network="weave", versions={"tool": "8"}) == [
-        "example.com/pause:8",
-        "example.com/knitted:8",
-    ]
+
+
+def test_the_archive_of_an_image():
+    assert module.image_archive("registry.k8s.io/pause:3.10.2") == "registry.k8s.io_pause_3.10.2.tar"
 
 
 # --- the catalogue that is delivered ---------------------------------------------------------------
@@ -155,10 +155,10 @@ def test_a_release_names_a_whole_set(release):
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("architecture", CATALOGUE["architectures"])
 def test_every_program_of_a_release_has_its_own_address(release, architecture):
-    plans = catalogue_module.program_plan(CATALOGUE, CATALOGUE["programs"], release=release, architecture=architecture)
-    urls = [entry["url"] for entry in plans]
-    assert len(set(urls)) == len(urls)
-    for entry in plans:
+    found = module.programs(CATALOGUE, release=release, architecture=architecture)
+    assert found.keys() == CATALOGUE["programs"].keys()
+    assert len({entry["url"] for entry in found.values()}) == len(found)
+    for entry in found.values():
         for text in (entry["url"], entry["checksum_url"], *entry["files"]):
             assert "{" not in text
         assert entry["url"].startswith("https://")
@@ -169,10 +169,10 @@ def test_every_program_of_a_release_has_its_own_address(release, architecture):
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_no_two_programs_install_the_same_path(release):
-    plans = catalogue_module.program_plan(CATALOGUE, CATALOGUE["programs"], release=release, architecture="amd64")
+    found = module.programs(CATALOGUE, release=release, architecture="amd64")
     paths = [
         f"{entry['directory']}/{pathlib.PurePath(member).name}"
-        for entry in plans
+        for entry in found.values()
         for member in entry["files"] or [entry["name"]]
     ]
     assert len(set(paths)) == len(paths)
@@ -183,5 +183,5 @@ def test_no_two_programs_install_the_same_path(release):
 def test_images_have_a_tag(release, image):
     assert re.fullmatch(
         r"(registry\.k8s\.io|ghcr\.io|docker\.io)/[a-z/-]+:v?\d+\.\d+\.\d+",
-        catalogue_module.image_name(CATALOGUE, image, release=release),
+        module.image_name(CATALOGUE, image, release=release),
     )

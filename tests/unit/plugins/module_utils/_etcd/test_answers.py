@@ -13,8 +13,9 @@ import threading
 import time
 
 import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import RefusedError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Cause, Client, EtcdError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import RefusedError, Wanted
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import Wanted
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import alarms, look, reconcile
 
 ANSWERS = pathlib.Path(__file__).parent / "answers"

@@ -9,9 +9,9 @@ import dataclasses
 import itertools
 
 import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import RefusedError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import (
     Member,
-    RefusedError,
     Status,
     View,
     Wanted,
@@ -20,6 +20,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membershi
     plan,
     predict,
     ready_to_promote,
+    unexpected,
 )
 
 
@@ -141,7 +142,7 @@ def test_a_voting_member_stays(state):
 
 
 def test_nobody_to_promote():
-    with pytest.raises(RefusedError, match=r"is no member of the cluster abc \(ctl01, ctl02, ctl03\)"):
+    with pytest.raises(RefusedError, match=r"is not a member of the cluster abc \(ctl01, ctl02, ctl03\)"):
         plan(three(), Wanted("promoted", name="ctl04"))
 
 
@@ -185,3 +186,26 @@ def test_the_leader_is_whom_most_follow():
     strays = view(member(1), member(2), dataclasses.replace(member(3), status=Status("3.7.3", 1, 1, 1, 3)))
     assert strays.leader.name == "ctl01"
     assert three(down=[1, 2, 3]).leader is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        ("ctl01=https://10.0.0.1:2380,ctl02=https://10.0.0.2:2380,ctl03=https://10.0.0.3:2380", []),
+        ("ctl01=https://10.0.0.1:2380, ctl02=https://10.0.0.2:2380", [3]),
+        ("ctl01=https://10.0.0.1:2380,ctl03=https://10.0.0.3:2380", [2]),
+        # A member with a name is known by it, whatever its address was when the inventory was written.
+        ("ctl01=https://10.0.0.9:2380,ctl02=https://10.0.0.2:2380,other=https://10.0.0.3:2380", []),
+        ("other=https://10.0.0.1:2380", [1, 2, 3]),
+        ("", [1, 2, 3]),
+    ],
+)
+def test_members_that_are_not_expected(expected, found):
+    members = view(member(1), member(2, up=False), member(3, learner=True, started=False))
+    assert [entry.id for entry in unexpected(members, expected)] == found
+
+
+@pytest.mark.parametrize("entry", ["ctl01", "ctl01=", "=https://10.0.0.1:2380"])
+def test_expected_members_have_a_form(entry):
+    with pytest.raises(RefusedError, match="is not of the form NAME=PEER_URL"):
+        unexpected(three(), entry)

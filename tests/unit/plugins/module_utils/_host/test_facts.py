@@ -1,17 +1,20 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of a host, read from files that look like a host's."""
+"""The reading of a host, from files that look like a host's."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import pwd
 import time
 
 import pytest
+import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import facts as _host_facts
+from ansible_collections.hardway.kubernetes.plugins.modules import host_facts
 
 CONTROLLER_MANAGER = r"""[Service]
 ExecStart=/usr/local/bin/kube-controller-manager \
@@ -51,20 +54,23 @@ def host(monkeypatch):
         "/etc/fstab": "UUID=1 / ext4 defaults 0 1\n",
         "/etc/resolv.conf": "search example.com\nnameserver 10.0.0.2\nnameserver fd00::2\n",
     }
-    output = {"ip": ADDRESSES, "dpkg-query": PACKAGES, "systemctl": "active\ninactive\n"}
+    output = {"ip": ADDRESSES, "dpkg-query": PACKAGES, "systemctl": "inactive\n" * len(_host_facts.UNITS)}
     commands = []
     monkeypatch.setattr(_host_facts, "_text", lambda path: files.get(path, ""))
 
     def run(command):
         commands.append(command)
-        return 3, output[command[0]], ""
+        program = os.path.basename(command[0])
+        if program not in output:
+            raise FileNotFoundError(program)
+        return 3, output[program], ""
 
     class Host:
         def __init__(self):
             self.files, self.output, self.commands = files, output, commands
 
-        def facts(self, *, units=("etcd.service", "kubelet.service")):
-            return _host_facts.collect(units=list(units), run=run)
+        def facts(self):
+            return _host_facts.collect(run=run)
 
     return Host()
 
@@ -87,6 +93,19 @@ def test_a_host_without_a_cluster(host):
     assert facts["etcd"] | {"free_mib": {}} == {"data": None, "free_mib": {}, "members": [], "started_with": []}
     assert set(facts["free_mib"]) == {"/usr/local", "/var/lib"}
     assert all(free > 0 for free in facts["free_mib"].values())
+    assert facts["programs"] == facts["nodes"] == {}
+    assert facts["units"] == dict.fromkeys(_host_facts.UNITS, "inactive")
+
+
+def test_the_reading_is_what_the_documentation_says(host):
+    contains = yaml.safe_load(host_facts.RETURN)["reading"]["contains"]
+    facts = host.facts()
+    # The action plugin adds it.
+    assert contains.keys() ^ facts.keys() == {"clock_offset_seconds"}
+    documented = {key for key, entry in contains.items() if "contains" in entry}
+    assert documented == {"clock_offset_seconds", "etcd"}
+    assert contains["etcd"]["contains"].keys() == facts["etcd"].keys()
+    assert contains["clock_offset_seconds"]["contains"].keys() == {"least", "most"}
 
 
 def test_network_configurations(tmp_path):
@@ -108,14 +127,88 @@ def test_an_existing_cluster(host):
     assert facts["etcd"]["started_with"] == ["ctl01", "ctl02"]
 
 
-def test_units_in_the_order_asked_for(host):
-    assert host.facts()["units"] == {"etcd.service": "active", "kubelet.service": "inactive"}
-    assert ["systemctl", "is-active", "etcd.service", "kubelet.service"] in host.commands
+def test_units(host):
+    host.output["systemctl"] = "active\n" + "inactive\n" * (len(_host_facts.UNITS) - 1)
+    assert host.facts()["units"] == {**dict.fromkeys(_host_facts.UNITS, "inactive"), "etcd.service": "active"}
+    assert ["systemctl", "is-active", *_host_facts.UNITS] in host.commands
+    assert not any("kubectl" in command[0] for command in host.commands), "no API server runs here"
 
 
-def test_no_units_ask_nothing(host):
-    assert host.facts(units=[])["units"] == {}
-    assert not any(command[0] == "systemctl" for command in host.commands)
+@pytest.mark.parametrize(
+    ("record", "programs"),
+    [
+        ('{"etcd": {"version": "3.7.3", "files": {}}, "odd": {}}', {"etcd": "3.7.3", "odd": ""}),
+        ("{", {}),
+        ("", {}),
+    ],
+)
+def test_programs(host, record, programs):
+    host.files["/var/lib/hardway/programs.json"] = record
+    assert host.facts()["programs"] == programs
+
+
+NODES = {
+    "items": [
+        {
+            "metadata": {"name": "wrk01"},
+            "spec": {"podCIDR": "10.200.0.0/24"},
+            "status": {
+                "conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
+                "nodeInfo": {"kubeletVersion": "v1.37.2"},
+            },
+        },
+        {"metadata": {"name": "wrk02"}, "spec": {"unschedulable": True}},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "nodes"),
+    [
+        (
+            json.dumps(NODES),
+            {
+                "wrk01": {"ready": True, "version": "1.37.2", "pod_cidr": "10.200.0.0/24", "unschedulable": False},
+                "wrk02": {"ready": False, "version": "", "pod_cidr": "", "unschedulable": True},
+            },
+        ),
+        ("", {}),  # The API server does not answer.
+        (None, {}),  # There is no kubectl.
+    ],
+)
+def test_nodes_as_the_api_server_of_the_host_knows_them(host, answer, nodes):
+    host.output["systemctl"] = "inactive\nactive\n"
+    if answer is not None:
+        host.output["kubectl"] = answer
+    assert host.facts()["nodes"] == nodes
+
+
+MEMBERS = [
+    {"ID": "161", "name": "ctl01", "peerURLs": ["https://10.0.0.11:2380"]},
+    {"ID": "178", "peerURLs": ["https://10.0.0.12:2380"], "isLearner": True},
+]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_members_as_the_etcd_of_the_host_knows_them(host, monkeypatch, answers):
+    class Client:
+        def __init__(self, **options):
+            assert options["endpoints"] == ["https://127.0.0.1:2379"]
+            assert options["client_key"] == "/etc/etcd/kubernetes-key.pem"
+
+        def first(self, path):
+            assert path == "/v3/cluster/member/list"
+            if not answers:
+                raise _host_facts.EtcdError("x", cause="is a learner")
+            return "https://127.0.0.1:2379", {"members": MEMBERS}
+
+    monkeypatch.setattr(_host_facts, "Client", Client)
+    host.output["systemctl"] = "active\n"
+    expected = [
+        {"id": "a1", "name": "ctl01", "peer_urls": ["https://10.0.0.11:2380"], "learner": False},
+        {"id": "b2", "name": "", "peer_urls": ["https://10.0.0.12:2380"], "learner": True},
+    ]
+    assert host.facts()["etcd"]["members"] == (expected if answers else [])
 
 
 def test_the_clock(host):
@@ -151,9 +244,9 @@ def test_a_container_that_may_not_lower_its_oom_score(host):
 
 
 def test_a_host_that_says_nothing(host):
-    """Nothing here makes a traceback: preflight has to be able to say what is wrong."""
+    """Neither a file nor a program is there, and nothing makes a traceback: preflight says what is wrong."""
     host.files.clear()
-    host.output.update(ip="", **{"dpkg-query": ""}, systemctl="")
+    host.output.clear()
     facts = host.facts()
     assert facts["distribution"] == ""
     assert facts["memory_mib"] == 0

@@ -13,11 +13,8 @@ import tarfile
 import urllib.error
 
 import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import (
-    ImageArchives,
-    ImageError,
-    image_names,
-)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ImageError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import ImageArchives, image_names
 
 ADDRESS = "file:///srv/mirror/pause.tar"
 PAUSE = "registry.k8s.io/pause:3.10"
@@ -108,10 +105,10 @@ def test_an_archive_of_both_kinds_is_read_as_docker_wrote_it(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no archive", r"is no image archive \("),
-        (b"", r"is no image archive \("),
-        (archive(README=b"x"), "is no image archive: it has neither manifest.json nor index.json"),
-        (archive(manifest__json=b"{"), r"is no image archive \("),
+        (b"no archive", r"is not an image archive \("),
+        (b"", r"is not an image archive \("),
+        (archive(README=b"x"), "is not an image archive: it has neither manifest.json nor index.json"),
+        (archive(manifest__json=b"{"), r"is not an image archive \("),
         (docker_archive(), "its images have no names; save them with their tags"),
         (archive(manifest__json=[{"RepoTags": None}]), "its images have no names"),
         (oci_archive(), "its images have no names"),
@@ -190,7 +187,9 @@ def failure(host) -> str:
 def test_wrong_checksum(host):
     host.publish(ADDRESS, docker_archive(PAUSE), checksum="f" * 64)
     found = hashlib.sha256(host.web[ADDRESS]).hexdigest()
-    assert failure(host) == f"{ADDRESS}: its SHA-256 sum is {found}, expected {'f' * 64}; nothing was imported"
+    assert failure(host) == (
+        f"{ADDRESS}: the SHA-256 sum of the download is {found}, expected {'f' * 64}; nothing was imported"
+    )
 
 
 def test_checksum_file_is_missing(host):
@@ -202,18 +201,18 @@ def test_checksum_file_is_missing(host):
 
 def test_checksum_file_lacks_the_archive(host):
     host.publish(ADDRESS, docker_archive(PAUSE), checksum=f"{'f' * 64}  other.tar\n")
-    assert failure(host) == f"{ADDRESS}: {ADDRESS}.sha256 has no SHA-256 sum for it"
+    assert failure(host) == f"{ADDRESS}: {ADDRESS}.sha256 has no SHA-256 sum for pause.tar; nothing was imported"
 
 
 def test_archive_cannot_be_read(host):
     host.publish(ADDRESS, docker_archive(PAUSE))
     host.web[ADDRESS] = OSError("connection reset")
-    assert failure(host) == f"{ADDRESS}: cannot be read (connection reset)"
+    assert failure(host) == f"{ADDRESS}: the download failed (connection reset); nothing was imported"
 
 
 def test_no_archive_at_all(host):
     host.publish(ADDRESS, b"<html>404</html>")
-    assert "is no image archive" in failure(host)
+    assert "is not an image archive" in failure(host)
 
 
 def test_containerd_refuses_it(host):

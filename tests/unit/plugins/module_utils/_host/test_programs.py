@@ -14,16 +14,11 @@ import tarfile
 import urllib.error
 
 import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import (
-    ProgramError,
-    Programs,
-    find_checksum,
-    mirrored,
-)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ProgramError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import Programs, chosen
 
 URL = "https://example.com/v1/tool"
 ARCHIVE_URL = "https://example.com/v1/tools-v1.tar.gz"
-SUM = "0123456789abcdef" * 4
 OTHER = "f" * 64
 
 
@@ -84,8 +79,8 @@ def bin_directory(tmp_path):
 def programs(web, record):
     """A new object each time, as each run has."""
 
-    def make(mirror=""):
-        return Programs(record=str(record), mirror=mirror, opener=web)
+    def make():
+        return Programs(record=str(record), opener=web)
 
     return make
 
@@ -101,6 +96,7 @@ def tool(bin_directory):
             "sha256": None,
             "directory": str(bin_directory),
             "files": [],
+            "mirror": "",
             **changes,
         }
 
@@ -113,57 +109,6 @@ def tools(tool):
         return tool(name="tools", url=ARCHIVE_URL, checksum_url=f"{ARCHIVE_URL}.sha256", files=list(files), **changes)
 
     return make
-
-
-# --- addresses and checksum files -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("mirror", "expected"),
-    [
-        ("", "https://dl.k8s.io/release/v1/kubelet"),
-        ("file:///srv/mirror", "file:///srv/mirror/dl.k8s.io/release/v1/kubelet"),
-        ("https://mirror.example.com/k8s/", "https://mirror.example.com/k8s/dl.k8s.io/release/v1/kubelet"),
-    ],
-)
-def test_mirrored(mirror, expected):
-    assert mirrored("https://dl.k8s.io/release/v1/kubelet", mirror) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        SUM,
-        f"{SUM}\n",
-        f"{SUM.upper()}\n",
-        f"{SUM}  tool\n",
-        f"{SUM} *tool\n",
-        f"{SUM}  ./out/tool\n",
-        f"{OTHER}  other\n{SUM}  tool\n",
-        f"{OTHER}  tool.asc\n\n{SUM}  tool\n{OTHER}  sbin-tool\n",
-        f"# sums of release 1\n{SUM}  tool\n",
-    ],
-)
-def test_find_checksum(text):
-    assert find_checksum(text, "tool") == SUM
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "\n\n",
-        "<html><title>404 Not Found</title></html>",
-        f"{SUM}  other\n",
-        f"{SUM}  tool.sig\n",
-        f"{SUM}\n{OTHER}\n",  # two bare sums: whose?
-        f"{SUM[:-1]}  tool\n",
-        f"{SUM}0  tool\n",
-        f"{'g' * 64}  tool\n",
-    ],
-)
-def test_no_checksum_for_the_file(text):
-    assert find_checksum(text, "tool") is None
 
 
 # --- installing -----------------------------------------------------------------------------------
@@ -212,7 +157,7 @@ def test_nothing_is_left_of_the_download(web, programs, tool, bin_directory):
 
 def test_a_mirror_is_asked_and_nobody_else(web, programs, tool):
     web.publish("file:///srv/mirror/example.com/v1/tool", b"one")
-    programs("file:///srv/mirror").install(tool())
+    programs().install(tool(mirror="file:///srv/mirror"))
     assert sorted(web.opened) == [
         "file:///srv/mirror/example.com/v1/tool",
         "file:///srv/mirror/example.com/v1/tool.sha256",
@@ -367,8 +312,8 @@ def test_checksum_file_lacks_the_program(web, programs, tool, installed):
 def test_the_name_in_the_checksum_file_is_upstreams_also_with_a_mirror(web, programs, tool):
     web.content["file:///m/example.com/v1/tool"] = b"one"
     web.content["file:///m/example.com/v1/tool.sha256"] = f"{sha256(b'one')}  tool\n".encode()
-    programs("file:///m").install(tool())
-    message = failure(programs("file:///elsewhere"), tool())
+    programs().install(tool(mirror="file:///m"))
+    message = failure(programs(), tool(mirror="file:///elsewhere"))
     assert message.startswith("file:///elsewhere/example.com/v1/tool: its checksum file file:///elsewhere/")
 
 
@@ -399,7 +344,7 @@ def test_a_download_that_ends_early(record, tool, bin_directory, headers, refuse
         answer.headers = {} if url.endswith(".sha256") else headers
         return answer
 
-    programs = Programs(record=str(record), mirror="", opener=opener)
+    programs = Programs(record=str(record), opener=opener)
     if refused:
         message = failure(programs, tool())
         assert message.startswith(f"{URL}: the download failed (it ended after 3 of 7 bytes). Nothing was replaced.")
@@ -451,3 +396,78 @@ def test_a_running_program_is_replaced_by_rename(web, programs, tool, bin_direct
         )
         assert running.read() == b"one"
     assert (bin_directory / "tool").read_bytes() == b"two"
+
+
+# --- for transactions -------------------------------------------------------------------------------
+
+
+def test_each_path_is_announced_before_it_is_replaced(web, tools, record, bin_directory):
+    told = []
+    programs = Programs(
+        record=str(record), opener=web, replacing=lambda path: told.append((path, os.path.exists(path)))
+    )
+    web.publish(ARCHIVE_URL, archive({"one": b"1", "two": b"2"}))
+    programs.install(tools("one", "two"))
+    assert told == [(f"{bin_directory}/one", False), (f"{bin_directory}/two", False)]
+
+
+def test_a_record_is_put_back(web, programs, tool, record):
+    web.publish(URL, b"one")
+    fresh = programs()
+    before = fresh.entry("tool")
+    assert before is None
+    fresh.install(tool())
+    installed = fresh.entry("tool")
+    fresh.put_back({"tool": None})
+    assert json.loads(record.read_text()) == {}
+    fresh.put_back({"tool": installed})
+    assert json.loads(record.read_text()) == {"tool": installed}
+
+
+def test_commands(tool, tools):
+    assert Programs.commands(tool(mirror="file:///m")) == [
+        "curl --fail --location --remote-name file:///m/example.com/v1/tool",
+        "sha256sum --check tool.sha256",
+        f"install -m 0755 tool {tool()['directory']}/tool",
+    ]
+    commands = Programs.commands(tools("t/one", "t/two", sha256=OTHER))
+    assert commands[1:] == [
+        f"echo '{OTHER}  tools-v1.tar.gz' | sha256sum --check",
+        "tar --extract --file tools-v1.tar.gz t/one t/two",
+        f"install -m 0755 t/one t/two {tool()['directory']}",
+    ]
+
+
+# --- what is published ------------------------------------------------------------------------------
+
+
+def test_chosen_in_the_order_of_the_names(tool):
+    published = {
+        "b": tool(name="b"),
+        "a": {key: tool()[key] for key in ("version", "url", "checksum_url", "directory")},
+    }
+    first, second = chosen(["a", "b"], published)
+    assert (first["name"], first["sha256"], first["files"], first["mirror"]) == ("a", None, [], "")
+    assert second == tool(name="b")
+
+
+def test_an_unknown_program_is_named_with_the_known_ones(tool):
+    with pytest.raises(ProgramError, match=r"^programs: c, d is not published; known programs: a, b$"):
+        chosen(["a", "c", "d"], {"b": tool(), "a": tool()})
+    with pytest.raises(ProgramError, match=r"known programs: none$"):
+        chosen(["a"], {})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"url": None}, "published: tool lacks url"),
+        ({"sum": "x"}, "published: tool has unknown fields sum; known: name, version, url"),
+        ({"files": "one"}, "published: files of tool is not a list"),
+    ],
+)
+def test_an_incomplete_entry(tool, change, message):
+    with pytest.raises(ProgramError, match=message):
+        chosen(["tool"], {"tool": tool(**change)})
+    with pytest.raises(ProgramError, match="published: tool is not a dictionary"):
+        chosen(["tool"], {"tool": "1.2.3"})

@@ -13,8 +13,9 @@ import threading
 import time
 
 import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import units as _systemd_unit
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health, Unit, UnitError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health, Unit
 
 JOURNAL = "listen tcp 127.0.0.1:2379: bind: address already in use"
 
@@ -31,6 +32,8 @@ class Systemd:
             "NeedDaemonReload": "no",
             "MainPID": "0",
             "ExecMainStartTimestampMonotonic": "0",
+            "InvocationID": "1",
+            "DropInPaths": "",
             **properties,
         }
         self.states: list[str] = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import typing as t
@@ -49,10 +48,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-CACHE = pathlib.Path(
-    os.environ.get("HARDWAY_CACHE")
-    or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "hardway.kubernetes")
-)
+from cache import cache_directory
+
+CACHE = cache_directory()
 VERSIONS = ("1.6.5", "1.4.1")
 RSA = {"algo": "rsa", "size": 2048}
 NAMES = [{"C": "US", "L": "Portland", "O": "Kubernetes", "OU": "CA", "ST": "Oregon"}]

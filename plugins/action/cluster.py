@@ -1,0 +1,103 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compute the cluster as one value: what is wanted, what was found, and what a run does about the difference.
+
+Everything that needs Ansible is here: argument specifications, variables and readings are collected and handed to
+``module_utils/_cluster`` as plain data.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+import typing as t
+
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import value
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, read_catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
+    Options,
+    options,
+    settings,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+
+_ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+
+
+@functools.cache
+def _known_options() -> Options:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    specifications = sorted(_ROLES.glob("*/meta/argument_specs.yml"))
+    return options(yaml.load(path.read_text(encoding="utf-8"), Loader=loader) for path in specifications)
+
+
+def _plain(data: t.Any) -> t.Any:
+    """Return data of the inventory without what Ansible attaches to it."""
+    return json.loads(json.dumps(data, default=str))
+
+
+class ActionModule(ActionBase):
+    """Compute the value on the control node. No host is asked."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return ``spec``, ``status``, ``plan`` and ``check_mode``."""
+        task_vars = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec({"readings": {"type": "str", "required": True}})
+        known = _known_options()
+        own = self._own(known, task_vars)
+        parts = settings(known, own).get("cluster_hosts", {})
+        hosts = list(dict.fromkeys(host for part in parts.values() for host in part if host in task_vars["hostvars"]))
+        host_variables = {host: self._variables(host, known, task_vars) for host in hosts}
+        in_run = [host for host in task_vars["ansible_play_hosts_all"] if host in hosts]
+        catalogue: Catalogue = read_catalogue()
+        try:
+            computed = value.cluster(
+                known=known,
+                values=own,
+                host_variables=host_variables,
+                readings={host: self._reading(host, str(arguments["readings"]), task_vars) for host in in_run},
+                catalogue=catalogue,
+            )
+        except HardwayError as error:
+            raise AnsibleActionFail(str(error)) from error
+        result.update(computed, changed=False, check_mode=self._task.check_mode)
+        return result
+
+    def _own(self, known: Options, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the cluster's values: the inventory's and this role's defaults."""
+        found = {}
+        for name in known.keys() & task_vars.keys():
+            try:
+                found[name] = _plain(self._templar.template(task_vars[name]))
+            except AnsibleError:
+                # See below. What the value is made from has to be there.
+                if name.startswith("cluster_"):
+                    raise
+        return found
+
+    def _variables(self, host: str, known: Options, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        variables = task_vars["hostvars"][host]
+        found = {}
+        for name in (*known, "node_address", "ansible_host"):
+            try:
+                if name in variables:
+                    found[name] = _plain(variables[name])
+            except AnsibleError:
+                # It refers to what its role alone knows: that role will look at it.
+                continue
+        return found
+
+    def _reading(self, host: str, name: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return what this run read of a host. A fact cache, which may hold an older reading, has no part in it."""
+        registered = task_vars["hostvars"][host].get(name) or {}
+        return t.cast(dict[str, t.Any], _plain(registered.get("reading") or {}))

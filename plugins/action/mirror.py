@@ -1,0 +1,91 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Download and verify the programs of a release into a directory of the control node."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.urls import open_url
+from ansible.plugins.action import ActionBase
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
+    image_archive,
+    image_name,
+    read_catalogue,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.mirror import Mirror, artifacts
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+
+_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "directory": {"type": "path", "required": True},
+    "release": {"type": "str", "default": ""},
+    "architectures": {"type": "list", "elements": "str", "default": ["amd64"]},
+    "programs": {"type": "list", "elements": "str", "default": []},
+    "versions": {"type": "dict", "default": {}},
+    "checksums": {"type": "dict", "default": {}},
+    "source": {"type": "str", "default": ""},
+    "timeout": {"type": "int", "default": 30},
+}
+
+
+class ActionModule(ActionBase):
+    """Fill the directory on the control node, whichever host the task is for."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return what was downloaded, how much was there, and which images the release needs."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(_ARGUMENTS)
+        try:
+            result.update(_fill(arguments, check_mode=self._task.check_mode))
+        except HardwayError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return result
+
+
+def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    catalogue = read_catalogue()
+    release = arguments["release"] or catalogue["default_release"]
+    wanted = artifacts(
+        catalogue,
+        release=release,
+        architectures=arguments["architectures"],
+        names=arguments["programs"] or None,
+        versions=arguments["versions"],
+        checksums=arguments["checksums"],
+    )
+    references = [
+        image_name(catalogue, name, release=release, versions=arguments["versions"]) for name in catalogue["images"]
+    ]
+    opener = functools.partial(open_url, timeout=arguments["timeout"], follow_redirects="safe")
+    mirror = Mirror(arguments["directory"], source=arguments["source"], opener=opener)
+    downloaded: list[dict[str, str]] = []
+    for artifact in wanted:
+        reason = mirror.reason(artifact)
+        if reason is None:
+            continue
+        if not check_mode:
+            mirror.fill(artifact)
+        downloaded.append(
+            {
+                "name": artifact.name,
+                "version": artifact.version,
+                "architecture": artifact.architecture,
+                "path": str(mirror.path(artifact.url)),
+                "reason": reason,
+            }
+        )
+    lines = "".join(f"{one['name']} {one['version']} {one['architecture']}: {one['reason']}\n" for one in downloaded)
+    return {
+        "changed": bool(downloaded),
+        "downloaded": downloaded,
+        "present": len(wanted) - len(downloaded),
+        "images": {reference: image_archive(reference) for reference in references},
+        "diff": {"before": "", "after": lines} if downloaded else {},
+    }

@@ -1,0 +1,132 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which authorities, certificates and kubeconfigs a cluster has, as the modules take them."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+
+__all__ = ("api_names", "certificates", "kubeconfigs", "service_address")
+
+#: A document that a module takes as it is: a cfssl CSR, an entry of a list of options.
+Document = dict[str, t.Any]
+
+
+def service_address(cidr: str) -> str:
+    """Return the first address of the service network, which the API's own Service takes.
+
+    :raises ValueError: it is not a network.
+    """
+    return str(ipaddress.ip_network(cidr)[1])
+
+
+def api_names(shape: Topology, settings: Settings) -> list[str]:
+    """Return every name and address at which an API server, or the etcd beside it, is reached.
+
+    They are what ``-hostname`` gets in the article: the API's own Service, loopback, and every controller, etcd host
+    and load balancer by name and by address; then ``ca_extra_sans``.
+    """
+    names = [
+        service_address(str(settings["cluster_service_cidr"])),
+        "127.0.0.1",
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        f"kubernetes.default.svc.{settings['cluster_domain']}",
+    ]
+    for host in [*shape["controllers"], *shape["etcd"], *shape["load_balancers"]]:
+        names += [host, str(shape["addresses"][host])]
+    return list(dict.fromkeys([*names, *settings["ca_extra_sans"]]))
+
+
+def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
+    """Return the signing configuration, the authorities and the certificates of a cluster.
+
+    Subjects are the article's. The API server's certificate, which etcd uses too, names every address at which either
+    is reached.
+
+    :returns: ``config``, ``authorities`` and ``certificates`` as the module ``x509_cfssl_compat`` takes them.
+    """
+
+    def csr(common_name: str, organization: str, subject: str, key: str) -> Document:
+        return {
+            "CN": common_name,
+            "key": dict(settings[key]),
+            "names": [{**settings[subject], "O": organization}],
+        }
+
+    def authority(name: str, common_name: str) -> Document:
+        request = csr(common_name, "Kubernetes", "ca_authority_subject", "ca_authority_key")
+        return {"name": name, "csr": {**request, "ca": {"expiry": settings["ca_authority_expiry"]}}}
+
+    def leaf(
+        name: str, common_name: str, organization: str, *, hosts: t.Sequence[str | None] = (), ca: str = "ca"
+    ) -> Document:
+        request = csr(common_name, organization, "ca_subject", "ca_key")
+        return {"name": name, "ca": ca, "profile": "kubernetes", "hosts": list(hosts), "csr": request}
+
+    expiry = settings["ca_expiry"]
+    usages = ["signing", "key encipherment", "server auth", "client auth"]
+    return {
+        "config": {
+            "signing": {
+                "default": {"expiry": expiry},
+                "profiles": {"kubernetes": {"usages": usages, "expiry": expiry}},
+            }
+        },
+        "authorities": [authority("ca", "Kubernetes"), authority("front-proxy-ca", "Kubernetes Front Proxy")],
+        "certificates": [
+            leaf("admin", "admin", "system:masters"),
+            *(
+                leaf(host, f"system:node:{host}", "system:nodes", hosts=[host, shape["addresses"][host]])
+                for host in shape["workers"]
+            ),
+            leaf("kube-controller-manager", "system:kube-controller-manager", "system:kube-controller-manager"),
+            leaf("kube-proxy", "system:kube-proxy", "system:node-proxier"),
+            leaf("kube-scheduler", "system:kube-scheduler", "system:kube-scheduler"),
+            leaf("kubernetes", "kubernetes", "Kubernetes", hosts=api_names(shape, settings)),
+            leaf("service-account", "service-accounts", "Kubernetes"),
+            leaf("front-proxy-client", "front-proxy-client", "Kubernetes", ca="front-proxy-ca"),
+        ],
+    }
+
+
+def kubeconfigs(shape: Topology, *, cluster_name: str, local_server: str, server: str) -> list[Document]:
+    """Return the kubeconfigs of a cluster, as the module ``kubeconfig`` takes them.
+
+    Controllers speak to the API server on their own host; kubelets, kube-proxy and the remote administrator go through
+    the load balancer.
+
+    :param local_server: URL of the API server on a controller's loopback.
+    :param server: URL of the API for everybody else.
+    """
+
+    def entry(
+        name: str, user: str, address: str, *, certificate: str | None = None, context: str = "default"
+    ) -> Document:
+        certificate = certificate or name
+        return {
+            "path": f"{name}.kubeconfig",
+            "cluster_name": cluster_name,
+            "server": address,
+            "certificate_authority": "ca.pem",
+            "user": user,
+            "client_certificate": f"{certificate}.pem",
+            "client_key": f"{certificate}-key.pem",
+            "context": context,
+        }
+
+    return [
+        entry("admin", "admin", local_server),
+        entry("kube-controller-manager", "system:kube-controller-manager", local_server),
+        entry("kube-scheduler", "system:kube-scheduler", local_server),
+        entry("kube-proxy", "system:kube-proxy", server),
+        *(entry(host, f"system:node:{host}", server) for host in shape["workers"]),
+        entry("remote-admin", "admin", server, certificate="admin", context=cluster_name),
+    ]

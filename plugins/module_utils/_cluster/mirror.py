@@ -1,0 +1,159 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fill a directory with the programs of a release, laid out as their publishers have them.
+
+``https://HOST/PATH`` is ``DIRECTORY/HOST/PATH``. Each publisher's checksum file lies beside it, as the
+publisher wrote it. A file counts as present when it has the sum that this checksum file gives. It is put in place after
+it was verified, and before its checksum file: a run that was interrupted leaves nothing that counts as present and is
+not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import pathlib
+import tempfile
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, programs
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import (
+    Opener,
+    download,
+    fetch,
+    find_checksum,
+    mirrored,
+)
+
+__all__ = ("Artifact", "Mirror", "artifacts")
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """One download of a release for one architecture."""
+
+    name: str
+    version: str
+    architecture: str
+    url: str
+    checksum_url: str
+    #: SHA-256 sum that is used instead of the publisher's checksum file.
+    sha256: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.version} {self.architecture}"
+
+
+def artifacts(
+    catalogue: Catalogue,
+    *,
+    release: str,
+    architectures: t.Iterable[str],
+    names: t.Iterable[str] | None = None,
+    versions: t.Mapping[str, str] | None = None,
+    checksums: t.Mapping[str, str] | None = None,
+) -> list[Artifact]:
+    """Return what belongs in a mirror of a release.
+
+    :param names: which programs; all of the catalogue unless given.
+    :param versions: versions that replace the catalogue's, by component.
+    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the publishers' files.
+    :raises CatalogueError: unknown release, architecture, program or component.
+    """
+    chosen = None if names is None else list(names)
+    return [
+        Artifact(name, program["version"], architecture, program["url"], program["checksum_url"], program["sha256"])
+        for architecture in architectures
+        for name, program in programs(
+            catalogue,
+            chosen,
+            release=release,
+            architecture=architecture,
+            versions=versions,
+            checksums=checksums,
+        ).items()
+    ]
+
+
+class Mirror:
+    """A directory in the upstream layout.
+
+    :param source: address of another mirror to download from; empty for the publishers.
+    """
+
+    def __init__(self, directory: str, *, source: str, opener: Opener) -> None:
+        self._directory = directory
+        self._source = source
+        self._opener = opener
+
+    def path(self, url: str) -> pathlib.Path:
+        """Return where the file of an upstream address lies."""
+        return pathlib.Path(mirrored(url, self._directory))
+
+    def reason(self, artifact: Artifact) -> str | None:
+        """Return why an artifact has to be downloaded, or None when it is present."""
+        path, listing = self.path(artifact.url), self.path(artifact.checksum_url)
+        if not path.is_file():
+            return f"{path} is missing"
+        expected = artifact.sha256
+        if expected is None:
+            if not listing.is_file():
+                return f"{listing} is missing"
+            expected = find_checksum(listing.read_text(encoding="utf-8", errors="replace"), path.name)
+        if expected is None:
+            return f"{listing} has no SHA-256 sum for {path.name}"
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != expected.lower():
+            return f"{path} has the SHA-256 sum {found}, expected {expected.lower()}"
+        return None
+
+    def fill(self, artifact: Artifact) -> None:
+        """Download an artifact, verify it, and put it in place together with its checksum file.
+
+        :raises DownloadError: an address does not answer, a sum is missing or wrong, or the directory cannot be
+            written. What was there before is still there.
+        """
+        path, listing = self.path(artifact.url), self.path(artifact.checksum_url)
+        url = mirrored(artifact.url, self._source)
+        try:
+            with _beside(path) as new, _beside(listing) as new_listing:
+                expected = artifact.sha256 or self._published_sum(artifact, url, new_listing)
+                fetch(url, str(new), expected=expected, opener=self._opener)
+                new.chmod(0o644)
+                new.replace(path)
+                if artifact.sha256 is None:
+                    new_listing.chmod(0o644)
+                    new_listing.replace(listing)
+        except OSError as error:
+            raise DownloadError(
+                f"{url}: {error.filename or path} cannot be written ({error.strerror}). Nothing was replaced. Look at "
+                "the directory's owner and free space."
+            ) from error
+
+    def _published_sum(self, artifact: Artifact, url: str, listing: pathlib.Path) -> str:
+        checksum_url = mirrored(artifact.checksum_url, self._source)
+        download(checksum_url, str(listing), opener=self._opener)
+        name = self.path(artifact.url).name
+        found = find_checksum(listing.read_text(encoding="utf-8", errors="replace"), name)
+        if found is None:
+            raise DownloadError(f"{url}: {checksum_url} has no SHA-256 sum for {name}. Nothing was replaced.")
+        return found
+
+
+@contextlib.contextmanager
+def _beside(path: pathlib.Path) -> t.Iterator[pathlib.Path]:
+    """Make a temporary file in the directory of a path, and remove it at the end unless it was moved."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

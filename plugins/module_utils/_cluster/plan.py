@@ -1,0 +1,178 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run does about the difference between what is wanted and what was found."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import Membership, surplus
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import API_PORT, Spec
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import url
+
+__all__ = ("Change", "changes", "report", "summary")
+
+# What runs on the hosts of each part, in the order in which a run gets there.
+_CHAPTERS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("etcd", "etcd", "etcd.service", ("etcd",)),
+    ("kube-apiserver", "controllers", "kube-apiserver.service", ("kube-apiserver",)),
+    ("kube-controller-manager", "controllers", "kube-controller-manager.service", ("kube-controller-manager",)),
+    ("kube-scheduler", "controllers", "kube-scheduler.service", ("kube-scheduler",)),
+    ("health proxy", "controllers", "nginx.service", ()),
+    ("load balancer", "load_balancers", "nginx.service", ()),
+    ("kubectl", "clients", "", ("kubectl",)),
+    ("containerd", "workers", "containerd.service", ("containerd", "runc", "crictl", "cni-plugins")),
+    ("kubelet", "workers", "kubelet.service", ("kubelet",)),
+    ("kube-proxy", "workers", "kube-proxy.service", ("kube-proxy",)),
+)
+
+# Said where files are not compared yet.
+_COMPARED_LATER = "Versions, units and members are as the inventory says; files are compared on the way."
+
+
+class Change(t.TypedDict):
+    """One difference, in words."""
+
+    #: Inventory names, in the order in which they change.
+    hosts: list[str]
+    component: str
+    change: str
+    #: What users of the cluster see of it; empty when nothing.
+    effect: str
+
+
+def _versions(name: str, reading: Reading, spec: Spec, host: str) -> str:
+    wanted = spec["hosts"][host]["programs"].get(name, {}).get("version")
+    found = reading["programs"].get(name)
+    if not wanted or found == wanted:
+        return ""
+    return f"{name} {found} -> {wanted}" if found else f"install {name} {wanted}"
+
+
+def _effect(component: str, spec: Spec, *, runs: bool) -> str:
+    if not runs:
+        return ""
+    if component == "etcd":
+        return str(spec["etcd"]["interrupts"]) or "one member at a time: no interruption"
+    if component == "kube-apiserver":
+        first = spec["topology"]["controllers"][0]
+        if len(spec["topology"]["controllers"]) == 1:
+            return "the API does not answer while it restarts"
+        if spec["api"]["server"] == url(spec["topology"]["addresses"][first], API_PORT):
+            return f"the API does not answer while {first} restarts: nodes and clients use it alone"
+        return "one at a time: no interruption"
+    if component in ("containerd", "kubelet"):
+        return "pods go on running"
+    return ""
+
+
+def _component_changes(spec: Spec, status: Status) -> list[Change]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for component, part, unit, names in _CHAPTERS:
+        for host in spec["topology"][part]:
+            reading = status["hosts"][host]
+            if not reading:
+                continue
+            runs = reading["units"].get(unit) == "active"
+            words = [text for name in names if (text := _versions(name, reading, spec, host))]
+            if unit and not runs:
+                words.append("start")
+            if words:
+                key = (component, ", ".join(words), _effect(component, spec, runs=runs))
+                found.setdefault(key, []).append(host)
+    return [
+        {"hosts": hosts, "component": component, "change": change, "effect": effect}
+        for (component, change, effect), hosts in found.items()
+    ]
+
+
+def _membership_changes(spec: Spec, status: Status, membership: Membership) -> list[Change]:
+    found: list[Change] = [
+        {
+            "hosts": [host],
+            "component": "etcd",
+            "change": "join the etcd cluster, as a learner first",
+            "effect": "no interruption",
+        }
+        for host in membership["joining"]
+    ]
+    if membership["surplus"]:
+        leaving = surplus(spec["topology"], status["etcd"]["members"])
+        found.append(
+            {
+                "hosts": [member["name"] or member["id"] for member in leaving],
+                "component": "etcd",
+                "change": "remove from the etcd cluster: the inventory does not have it",
+                "effect": "no interruption",
+            }
+        )
+    return found
+
+
+def _node_changes(spec: Spec, status: Status) -> list[Change]:
+    joining = [host for host in spec["topology"]["workers"] if status["nodes"] and host not in status["nodes"]]
+    return [{"hosts": joining, "component": "node", "change": "join the cluster", "effect": ""}] if joining else []
+
+
+def changes(spec: Spec, status: Status, membership: Membership) -> list[Change]:
+    """Return the differences that inventory and readings show, in the order in which a run deals with them.
+
+    Files are compared when a run gets to them: ``playbooks/plan.yml`` adds what each component would change.
+    """
+    components = _component_changes(spec, status)
+    etcd = [change for change in components if change["component"] == "etcd"]
+    others = [change for change in components if change["component"] != "etcd"]
+    return etcd + _membership_changes(spec, status, membership) + others + _node_changes(spec, status)
+
+
+def summary(spec: Spec, status: Status, plan: t.Mapping[str, t.Any], *, nothing: str = _COMPARED_LATER) -> list[str]:
+    """Return the plan as lines of text.
+
+    :param plan: ``changes``, ``warnings`` and ``problems``.
+    :param nothing: what to say without changes.
+    """
+    name = f"{spec['name']}: Kubernetes {spec['versions']['kubernetes']}"
+    hosts = len(spec["topology"]["hosts"])
+    lines = [f"{name} on {hosts} hosts" if status["exists"] else f"{name} is built on {hosts} hosts"]
+    for change in plan["changes"]:
+        text = f"{', '.join(change['hosts'])}: {change['component']}: {change['change']}"
+        lines.append(text + (f" ({change['effect']})" if change["effect"] else ""))
+    if not plan["changes"]:
+        lines.append(nothing)
+    return lines + [f"Warning: {warning}" for warning in plan["warnings"]]
+
+
+def _noted(notes: t.Iterable[t.Mapping[str, t.Any]]) -> list[Change]:
+    """Return what components said, hosts with the same steps together."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for note in notes:
+        key = (str(note["component"]), ", ".join(note["steps"]), str(note.get("effect") or ""))
+        hosts = found.setdefault(key, [])
+        if note["host"] not in hosts:
+            hosts.append(str(note["host"]))
+    return [
+        {"hosts": hosts, "component": component, "change": change, "effect": effect}
+        for (component, change, effect), hosts in found.items()
+    ]
+
+
+def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Return the plan of a whole run: ``changes``, ``warnings`` and ``problems`` as data, and ``lines`` of text.
+
+    :param cluster: the documented value.
+    :param notes: ``host``, ``component``, ``steps`` and ``effect`` of each component that would change, in order.
+    """
+    plan = cluster["plan"]
+    noted = _noted(notes)
+    said = {(host, change["component"]) for change in noted for host in change["hosts"]}
+    # What a component says of itself is more exact than what was derived from the readings.
+    derived = [
+        {**change, "hosts": hosts}
+        for change in plan["changes"]
+        if (hosts := [host for host in change["hosts"] if (host, change["component"]) not in said])
+    ]
+    whole = {"changes": derived + noted, "warnings": plan["warnings"], "problems": plan["problems"]}
+    lines = summary(cluster["spec"], cluster["status"], whole, nothing="Nothing to do.")
+    return {**whole, "lines": lines}

@@ -1,0 +1,135 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wanted: inventory, settings and release catalogue as one value."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
+    Catalogue,
+    images,
+    programs,
+    release_versions,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certificates import (
+    api_names,
+    certificates,
+    kubeconfigs,
+    service_address,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
+
+__all__ = ("API_PORT", "Spec", "specification")
+
+#: The documented value: see the RETURN of the action plugin ``cluster``.
+Spec = dict[str, t.Any]
+
+#: Where API servers and load balancers listen.
+API_PORT = 6443
+_ETCD_PEER_PORT = 2380
+_ETCD_CLIENT_PORT = 2379
+#: Where kube-proxy says that its rules are in place.
+_KUBE_PROXY_HEALTH_URL = "http://127.0.0.1:10256/healthz"
+
+
+def _etcd(shape: Topology) -> dict[str, t.Any]:
+    members = {
+        host: {
+            "peer_url": url(shape["addresses"][host], _ETCD_PEER_PORT),
+            "client_url": url(shape["addresses"][host], _ETCD_CLIENT_PORT),
+        }
+        for host in shape["etcd"]
+    }
+    count = "one member" if len(members) == 1 else f"{len(members)} members"
+    return {
+        "members": members,
+        "client_urls": [member["client_url"] for member in members.values()],
+        "initial_cluster": ",".join(f"{host}={member['peer_url']}" for host, member in members.items()),
+        # One or two members survive no failure, and a restart is one.
+        "interrupts": ""
+        if len(members) > 2
+        else f"etcd has {count} and needs all of them: no quorum and no writes while one restarts",
+    }
+
+
+def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
+    entrances = [*shape["load_balancers"], *shape["controllers"]]
+    server = settings["cluster_api_server"] or url(shape["addresses"][entrances[0]], API_PORT)
+    pki = settings["cluster_pki_directory"]
+    return {
+        "server": server,
+        "local_server": f"https://127.0.0.1:{API_PORT}",
+        "names": api_names(shape, settings),
+        "client_host": settings["cluster_api_client_host"],
+        "kubeconfig": settings["cluster_api_kubeconfig"] or posixpath.join(str(pki), "remote-admin.kubeconfig"),
+    }
+
+
+def specification(
+    shape: Topology, settings: Settings, catalogue: Catalogue, architectures: t.Mapping[str, str | None]
+) -> Spec:
+    """Return what is wanted of the cluster.
+
+    :param settings: of all roles, see :func:`settings.settings`.
+    :param architectures: ``amd64`` or ``arm64`` by host; a host that was not read has no programs.
+    :raises CatalogueError: the catalogue does not have the release, a component or an image.
+    :raises ValueError: a network of the settings is not a network.
+    """
+    release = settings["cluster_release"] or catalogue["default_release"]
+    versions = settings["cluster_versions"]
+    published = {
+        architecture: programs(
+            catalogue,
+            release=release,
+            architecture=architecture,
+            versions=versions,
+            checksums=settings["cluster_checksums"],
+            mirror=settings["cluster_mirror"],
+        )
+        for architecture in sorted({found for found in architectures.values() if found})
+    }
+    api = _api(shape, settings)
+    return {
+        "name": settings["cluster_name"],
+        "release": release,
+        "versions": release_versions(catalogue, release, versions=versions),
+        "domain": settings["cluster_domain"],
+        "pod_cidr": settings["cluster_pod_cidr"],
+        "node_prefix_length": settings["cluster_node_prefix_length"],
+        "service_cidr": settings["cluster_service_cidr"],
+        "api_service_address": service_address(settings["cluster_service_cidr"]),
+        "dns_address": settings["cluster_dns_address"],
+        "node_port_range": settings["cluster_node_port_range"],
+        "pod_network": settings["cluster_pod_network"],
+        "kube_proxy_mode": settings["cluster_kube_proxy_mode"],
+        "kube_proxy_health_url": _KUBE_PROXY_HEALTH_URL,
+        "pki_directory": settings["cluster_pki_directory"],
+        "topology": shape,
+        "hosts": {
+            host: {
+                "address": shape["addresses"][host],
+                "programs": published.get(architectures.get(host) or "", {}),
+            }
+            for host in shape["hosts"]
+        },
+        "api": api,
+        "etcd": _etcd(shape),
+        "certificates": certificates(shape, settings),
+        "kubeconfigs": kubeconfigs(
+            shape,
+            cluster_name=settings["cluster_name"],
+            local_server=api["local_server"],
+            server=api["server"],
+        ),
+        "images": images(
+            catalogue,
+            release=release,
+            pod_network=settings["cluster_pod_network"],
+            versions=versions,
+            digests=settings["cluster_image_digests"],
+        ),
+    }

@@ -1,0 +1,97 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster as one value: specification, status and plan."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
+    cluster_problems,
+    cluster_warnings,
+    host_problems,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
+    Options,
+    argument_problems,
+    differences,
+    settings,
+    wrong_arguments,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import specification
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+
+__all__ = ("cluster",)
+
+
+def cluster(
+    *,
+    known: Options,
+    values: t.Mapping[str, t.Any],
+    host_variables: t.Mapping[str, t.Mapping[str, t.Any]],
+    readings: t.Mapping[str, Reading],
+    catalogue: Catalogue,
+) -> dict[str, t.Any]:
+    """Return ``spec``, ``status`` and ``plan``.
+
+    Where a problem leaves no specification, it is empty. The status is empty too where ``cluster_hosts`` does not say
+    who the hosts are.
+
+    :param known: the options of all roles.
+    :param values: what the inventory gives them for the cluster as a whole.
+    :param host_variables: what each host's variables give them, with ``node_address`` and ``ansible_host``.
+    :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
+    :param catalogue: the release catalogue.
+    """
+    errors = {host: wrong_arguments(known, given) for host, given in host_variables.items()}
+    said = {message for messages in errors.values() for message in messages}
+    problems = argument_problems(errors) + [text for text in wrong_arguments(known, values) if text not in said]
+    wanted = settings(known, values)
+    parts = wanted.get("cluster_hosts", {})
+    problems += [
+        f"cluster_hosts.{part} has {host}, which is not in the inventory; take it out, or give the inventory the host"
+        for part, hosts in parts.items()
+        for host in hosts
+        if host not in host_variables
+    ]
+    if not parts or any(host not in host_variables for hosts in parts.values() for host in hosts):
+        return {"spec": {}, "status": {}, "plan": _plan(problems)}
+    shape = topology(host_variables, wanted["cluster_hosts"])
+    converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
+    problems += differences(wanted, converted)
+    problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
+    found = status(shape, readings)
+    plan = _plan(problems)
+    plan["warnings"] = cluster_warnings(shape, wanted)
+    plan["etcd"] = membership(shape, found["hosts"])
+    architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
+    try:
+        spec = specification(shape, wanted, catalogue, architectures)
+    except (HardwayError, ValueError, LookupError):
+        # A playbook that repairs a host needs the specification in spite of problems, as far as there can be one.
+        if not problems:
+            raise
+        return {"spec": {}, "status": found, "plan": plan}
+    plan["changes"] = changes(spec, found, plan["etcd"])
+    plan["summary"] = summary(spec, found, plan)
+    return {"spec": spec, "status": found, "plan": plan}
+
+
+def _given(known: Options, given: t.Mapping[str, t.Any]) -> Options:
+    return {name: known[name] for name in known if name in given}
+
+
+def _plan(problems: list[str]) -> dict[str, t.Any]:
+    return {
+        "changes": [],
+        "warnings": [],
+        "problems": problems,
+        "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
+        "summary": [],
+    }

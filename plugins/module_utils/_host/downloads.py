@@ -1,0 +1,102 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Download published files, and verify them with the SHA-256 sum that their publisher gives."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
+
+__all__ = ("Opener", "download", "expected_sum", "fetch", "find_checksum", "mirrored")
+
+_CHUNK = 1024 * 1024
+
+# Opens an address and returns a readable binary stream; raises an exception with a readable message.
+Opener = t.Callable[[str], t.Any]
+
+
+def mirrored(url: str, mirror: str) -> str:
+    """Return where a mirror of the upstream layout has an address.
+
+    ``https://HOST/PATH`` is ``MIRROR/HOST/PATH``. An empty mirror changes nothing.
+    """
+    if not mirror:
+        return url
+    return mirror.rstrip("/") + "/" + url.split("://", 1)[1]
+
+
+def find_checksum(text: str, name: str) -> str | None:
+    """Return the SHA-256 sum for a file name from a publisher's checksum file.
+
+    Both forms in use are read: a bare sum, and lines of ``SUM  NAME`` (GNU coreutils).
+    """
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    for fields in lines:
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", fields[0]):
+            continue
+        if len(fields) == 1 and len(lines) == 1:
+            return fields[0].lower()
+        if len(fields) >= 2 and os.path.basename(fields[1].lstrip("*")) == name:
+            return fields[0].lower()
+    return None
+
+
+def expected_sum(url: str, *, checksum_url: str, name: str, opener: Opener) -> str:
+    """Return the SHA-256 sum that a publisher's checksum file gives for a download.
+
+    :param url: address of the download, for messages.
+    :param checksum_url: address of the checksum file.
+    :param name: file name of the download, as the publisher's file has it.
+    :raises DownloadError: the file cannot be read, or has no sum for the name.
+    """
+    try:
+        with opener(checksum_url) as stream:
+            text = stream.read(_CHUNK).decode("utf-8", "replace")
+    except Exception as error:  # every opener has its own errors
+        raise DownloadError(f"{url}: its checksum file {checksum_url} cannot be read ({error})") from error
+    found = find_checksum(text, name)
+    if found is None:
+        raise DownloadError(f"{url}: {checksum_url} has no SHA-256 sum for {name}")
+    return found
+
+
+def _announced_size(response: t.Any) -> int | None:
+    """Return how many bytes a server said that there are; None when it did not, or packed them for the way."""
+    headers = getattr(response, "headers", {})
+    size = headers.get("Content-Length", "")
+    return int(size) if size.isdigit() and not headers.get("Content-Encoding") else None
+
+
+def download(url: str, path: str, *, opener: Opener) -> str:
+    """Write what an address has into a file, and return its SHA-256 sum.
+
+    :raises DownloadError: the address does not answer, or ends early; or the file cannot be written.
+    """
+    digest = hashlib.sha256()
+    try:
+        with opener(url) as source, open(path, "wb") as target:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                target.write(chunk)
+            announced = _announced_size(source)
+            if announced is not None and target.tell() < announced:
+                raise OSError(f"it ended after {target.tell()} of {announced} bytes")
+    except Exception as error:  # every opener has its own errors
+        raise DownloadError(f"{url}: the download failed ({error})") from error
+    return digest.hexdigest()
+
+
+def fetch(url: str, path: str, *, expected: str, opener: Opener) -> None:
+    """Write what an address has into a file, and verify it.
+
+    :param expected: SHA-256 sum, in hexadecimal.
+    :raises DownloadError: as :func:`download`, or the sum is another one.
+    """
+    found = download(url, path, opener=opener)
+    if found != expected.lower():
+        raise DownloadError(f"{url}: the SHA-256 sum of the download is {found}, expected {expected.lower()}")

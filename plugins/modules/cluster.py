@@ -1,0 +1,309 @@
+#!/usr/bin/python
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: cluster
+short_description: The cluster as one value, what is wanted, what was found, and what a run does about the difference
+version_added: 0.1.0
+author: hardway.kubernetes contributors (!UNKNOWN)
+description:
+  - Computes one value from the inventory, the settings of all roles, the release catalogue and the readings of the
+    hosts. Roles look values up in it; they derive nothing.
+  - It runs once, on the control node, and asks no host. The role P(hardway.kubernetes.cluster#role) registers its
+    result as the variable C(cluster) of every host.
+  - It reads every variable that is an option in a role's argument specification, so that a new setting needs no
+    change here.
+notes:
+  - Nothing may be built while C(plan.problems) is not empty. C(spec) is empty where a problem leaves none, and
+    C(status) too where C(cluster_hosts) does not say who the hosts are.
+options:
+  readings:
+    description: Name of the variable in which the results of M(hardway.kubernetes.host_facts) were registered on
+      each host.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Nothing is changed in any mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Systems it runs on.
+    support: full
+    platforms: posix
+seealso:
+  - module: hardway.kubernetes.host_facts
+"""
+
+EXAMPLES = r"""
+- name: Read the host
+  hardway.kubernetes.host_facts:
+  register: host
+
+- name: Compute the cluster
+  run_once: true
+  hardway.kubernetes.cluster:
+    readings: host
+  register: cluster
+
+- name: Show where the API is
+  ansible.builtin.debug:
+    msg: "{{ cluster.spec.api.server }}"
+"""
+
+RETURN = r"""
+check_mode:
+  description: Whether this run only predicts. True in the plays of C(playbooks/plan.yml) too, where
+    C(ansible_check_mode) is not.
+  returned: always
+  type: bool
+spec:
+  description: What is wanted.
+  returned: always
+  type: dict
+  contains:
+    name:
+      description: Name of the cluster.
+      type: str
+      sample: kubernetes-the-hard-way
+    release:
+      description: Kubernetes minor release.
+      type: str
+      sample: "1.37"
+    versions:
+      description: Version by component.
+      type: dict
+      sample: {"kubernetes": "1.37.2", "etcd": "3.7.3"}
+    domain:
+      description: DNS domain.
+      type: str
+      sample: cluster.local
+    pod_cidr:
+      description: Network of all pods.
+      type: str
+      sample: 10.200.0.0/16
+    node_prefix_length:
+      description: Prefix length of a node's part of it, in bits.
+      type: int
+      sample: 24
+    service_cidr:
+      description: Network of Services.
+      type: str
+      sample: 10.32.0.0/24
+    api_service_address:
+      description: Address of the API's own Service.
+      type: str
+      sample: 10.32.0.1
+    dns_address:
+      description: Address of the cluster DNS.
+      type: str
+      sample: 10.32.0.10
+    node_port_range:
+      description: Ports for Services of type NodePort.
+      type: str
+      sample: 30000-32767
+    pod_network:
+      description: Pod network.
+      type: str
+      sample: flannel
+    kube_proxy_mode:
+      description: Mode of kube-proxy.
+      type: str
+      sample: iptables
+    kube_proxy_health_url:
+      description: Where kube-proxy says that its rules are in place, on a worker's loopback.
+      type: str
+      sample: http://127.0.0.1:10256/healthz
+    pki_directory:
+      description: Directory on the control node with authorities, certificates, kubeconfigs and the encryption key.
+      type: str
+    topology:
+      description: Who does what, under which address.
+      type: dict
+      contains:
+        controllers:
+          description: Hosts of the control plane.
+          type: list
+          elements: str
+        etcd:
+          description: Members of etcd.
+          type: list
+          elements: str
+        load_balancers:
+          description: Load balancers for the API.
+          type: list
+          elements: str
+        workers:
+          description: Nodes.
+          type: list
+          elements: str
+        clients:
+          description: Hosts with kubectl.
+          type: list
+          elements: str
+        hosts:
+          description: All of them, each once.
+          type: list
+          elements: str
+        addresses:
+          description: Address by host.
+          type: dict
+    hosts:
+      description: What each host gets, by host.
+      type: dict
+      contains:
+        address:
+          description: Its address.
+          type: str
+        programs:
+          description:
+            - Programs for its architecture, by name, as the option
+              O(hardway.kubernetes.component#module:published) takes them.
+            - Empty for a host that this run did not read.
+          type: dict
+    api:
+      description: How the API is reached.
+      type: dict
+      contains:
+        server:
+          description: URL for nodes and clients.
+          type: str
+          sample: https://10.240.0.10:6443
+        local_server:
+          description: URL on a controller itself.
+          type: str
+          sample: https://127.0.0.1:6443
+        names:
+          description: Names and addresses of the API server's certificate.
+          type: list
+          elements: str
+        client_host:
+          description: Host that talks to the API for the roles.
+          type: str
+          sample: localhost
+        kubeconfig:
+          description: Kubeconfig that it uses.
+          type: str
+    etcd:
+      description: The members of etcd as the inventory has them.
+      type: dict
+      contains:
+        members:
+          description: C(peer_url) and C(client_url) by host.
+          type: dict
+        client_urls:
+          description: Client URLs of all members.
+          type: list
+          elements: str
+        initial_cluster:
+          description: Value of etcd's C(--initial-cluster).
+          type: str
+          sample: ctl01=https://10.240.0.11:2380,ctl02=https://10.240.0.12:2380
+        interrupts:
+          description: What a restart of one member interrupts. Empty where the others keep the quorum.
+          type: str
+    certificates:
+      description: C(config), C(authorities) and C(certificates) as M(hardway.kubernetes.x509_cfssl_compat) takes them.
+      type: dict
+    kubeconfigs:
+      description: Kubeconfigs as M(hardway.kubernetes.kubeconfig) takes them.
+      type: list
+      elements: dict
+    images:
+      description: Full references of the container images that the cluster needs, by name in the release catalogue.
+      type: dict
+      sample: {"pause": "registry.k8s.io/pause:3.10.2"}
+status:
+  description: What was found.
+  returned: always
+  type: dict
+  contains:
+    exists:
+      description: Whether a host that was read has a cluster.
+      type: bool
+    hosts:
+      description:
+        - Readings by host, see RV(hardway.kubernetes.host_facts#module:reading). Empty for a host that was not
+          reached or is not part of the run.
+      type: dict
+    etcd:
+      description: The etcd cluster that runs.
+      type: dict
+      contains:
+        cluster_id:
+          description: ID of the cluster in the data directories; empty without data.
+          type: str
+        members:
+          description: Its members, with C(id), C(name), C(peer_urls) and C(learner).
+          type: list
+          elements: dict
+    nodes:
+      description: Nodes as an API server knows them, by name, see
+        RV(hardway.kubernetes.host_facts#module:reading.nodes).
+      type: dict
+plan:
+  description: What a run does about the difference.
+  returned: always
+  type: dict
+  contains:
+    changes:
+      description:
+        - Differences that inventory and readings show, in the order in which a run deals with them. Files are
+          compared when a run gets to them.
+      type: list
+      elements: dict
+      contains:
+        hosts:
+          description: Hosts, in the order in which they change.
+          type: list
+          elements: str
+        component:
+          description: What changes there.
+          type: str
+          sample: kube-apiserver
+        change:
+          description: How.
+          type: str
+          sample: kube-apiserver 1.36.3 -> 1.37.2
+        effect:
+          description: What users of the cluster see of it. Empty when nothing.
+          type: str
+          sample: "one at a time: no interruption"
+    warnings:
+      description: What is allowed but should be known.
+      type: list
+      elements: str
+    problems:
+      description: What cannot become a working cluster. The role P(hardway.kubernetes.preflight#role) fails with them.
+      type: list
+      elements: str
+    etcd:
+      description: What happens to the members of etcd.
+      type: dict
+      contains:
+        new:
+          description: Whether all members start together, as a new cluster.
+          type: bool
+        joining:
+          description: Hosts that join the cluster that runs.
+          type: list
+          elements: str
+        surplus:
+          description: Whether there are members that the inventory does not have.
+          type: bool
+        problems:
+          description: Why a host's data cannot be used.
+          type: list
+          elements: str
+    summary:
+      description: The plan as lines of text.
+      type: list
+      elements: str
+"""

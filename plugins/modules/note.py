@@ -1,0 +1,61 @@
+#!/usr/bin/python
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: note
+short_description: Add a step to the plan of this run
+version_added: 0.1.0
+author: hardway.kubernetes contributors (!UNKNOWN)
+description:
+  - C(playbooks/plan.yml) reports what each task would change. The modules of this collection say so themselves; this
+    one says it for a task with another module.
+  - It runs on the control node. Nothing is changed.
+options:
+  component:
+    description: What the step belongs to.
+    type: str
+    required: true
+  steps:
+    description: What the task did, or would do.
+    type: list
+    elements: str
+    required: true
+  effect:
+    description: What users of the cluster see of it. Empty when nothing.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Nothing is changed in any mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Systems it runs on.
+    support: full
+    platforms: posix
+seealso:
+  - module: hardway.kubernetes.plan
+"""
+
+EXAMPLES = r"""
+- name: Turn swap off
+  ansible.builtin.command: swapoff --all
+  register: swap
+  changed_when: true
+
+- name: Note that swap is turned off
+  when: swap is changed
+  hardway.kubernetes.note:
+    component: worker
+    steps: [turn swap off]
+"""
+
+RETURN = r"""
+"""

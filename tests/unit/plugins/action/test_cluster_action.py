@@ -1,0 +1,157 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the action plugin cluster collects from a run, and hands to the logic as plain data."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from unittest import mock
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.template import Templar, trust_as_template
+from ansible_collections.hardway.kubernetes.plugins.action import cluster
+from ansible_collections.hardway.kubernetes.plugins.modules import cluster as documented
+from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
+    ADDRESSES,
+    MADE,
+    PARTS,
+    running,
+)
+
+
+class Variables(dict):
+    """Variables of a host, of which some cannot be made."""
+
+    def __init__(self, broken: t.Collection[str], **values: t.Any) -> None:
+        super().__init__(values)
+        self._broken = broken
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._broken or super().__contains__(name)
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name in self._broken:
+            raise AnsibleError(f"{name} is undefined")
+        return super().__getitem__(name)
+
+
+@pytest.fixture
+def compute():
+    """Run the plugin on the article's inventory, with the readings of a finished cluster."""
+
+    def compute(
+        *,
+        play_hosts: t.Sequence[str] = tuple(ADDRESSES),
+        registered: t.Mapping[str, t.Any] | None = None,
+        hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+        broken: t.Mapping[str, t.Collection[str]] | None = None,
+        check: bool = False,
+        **everywhere: t.Any,
+    ) -> dict[str, t.Any]:
+        answers = {host: {"changed": False, "reading": found} for host, found in running().items()}
+        answers |= registered or {}
+        hostvars = {
+            host: Variables(
+                (broken or {}).get(host, ()),
+                node_address=address,
+                # What a fact cache remembers of an earlier run.
+                ansible_facts={"reading": {"architecture": "riscv64"}},
+                **({"found": answers[host]} if host in play_hosts and answers[host] else {}),
+                **(hosts or {}).get(host, {}),
+            )
+            for host, address in ADDRESSES.items()
+        }
+        variables = {
+            **MADE,
+            "cluster_hosts": PARTS,
+            **everywhere,
+            "hostvars": hostvars,
+            "ansible_play_hosts_all": [*play_hosts, "bastion"],
+        }
+        task = Task()
+        task.args = {"readings": "found"}
+        task.check_mode = check
+        loader = DataLoader()
+        action = cluster.ActionModule(
+            task=task,
+            connection=mock.MagicMock(),
+            play_context=mock.MagicMock(),
+            loader=loader,
+            templar=Templar(loader=loader, variables=variables),
+            shared_loader_obj=None,
+        )
+        with mock.patch.object(action, "_execute_module", side_effect=AssertionError("a host is asked")):
+            return action.run(task_vars=variables)
+
+    return compute
+
+
+def test_the_result_is_what_the_documentation_says(compute):
+    found = compute()
+    assert found["changed"] is False
+    assert yaml.safe_load(documented.RETURN).keys() == found.keys() - {"changed"}
+    assert found["plan"]["problems"] == []
+    assert found["status"]["hosts"] == running()
+    assert json.loads(json.dumps(found)) == found, "plain data"
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_check_mode(compute, check):
+    assert compute(check=check)["check_mode"] is check
+
+
+def test_a_host_that_was_not_reached_and_one_that_is_not_part_of_the_run(compute):
+    hosts = [host for host in ADDRESSES if host != "client"]
+    found = compute(play_hosts=hosts, registered={"wrk02": {"unreachable": True, "msg": "no route to host"}})
+    assert found["status"]["hosts"]["wrk02"] == found["status"]["hosts"]["client"] == {}
+    assert found["plan"]["problems"] == ["wrk02: could not be reached; check its connection variables and that it runs"]
+    assert compute(play_hosts=["wrk01"])["plan"]["problems"] == []
+
+
+def test_variables_are_templates(compute):
+    found = compute(
+        cluster_pki_directory=trust_as_template("{{ base }}/pki"),
+        base="/srv",
+        cluster_node_prefix_length="25",
+    )
+    assert found["spec"]["pki_directory"] == "/srv/pki"
+    assert found["spec"]["node_prefix_length"] == 25
+
+
+def test_what_its_role_alone_knows_is_left_to_it(compute):
+    found = compute(
+        broken={"wrk01": ["worker_timeout"]},
+        worker_timeout=trust_as_template("{{ worker_of_its_own_role }}"),
+    )
+    assert found["plan"]["problems"] == []
+
+
+def test_a_setting_of_the_cluster_has_to_be_there(compute):
+    with pytest.raises(AnsibleError, match="'nowhere' is undefined"):
+        compute(cluster_domain=trust_as_template("{{ nowhere }}"))
+
+
+def test_variables_of_single_hosts_are_looked_at(compute):
+    (problem,) = compute(hosts={"wrk02": {"cluster_domain": "x.test"}})["plan"]["problems"]
+    assert problem.startswith("wrk02: cluster_domain is 'x.test', the cluster has 'cluster.local'; ")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "problem"),
+    [
+        ({**PARTS, "workers": ["wrk01", "wrk09"]}, "cluster_hosts.workers has wrk09, which is not in the inventory"),
+        ({"controllers": ["ctl01"]}, "missing required arguments: clients, etcd, load_balancers, workers found in"),
+        ("ctl01", "argument 'cluster_hosts' is of type"),
+    ],
+)
+def test_who_the_hosts_are_cannot_be_read(compute, hosts, problem):
+    found = compute(cluster_hosts=hosts)
+    assert found["spec"] == found["status"] == {}
+    (text,) = found["plan"]["problems"]
+    assert text.startswith(problem)

@@ -1,0 +1,97 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role etcd has to do with each member: start a new cluster, join, or refuse."""
+
+from __future__ import annotations
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership, surplus
+
+NAMES = ["ctl01", "ctl02", "ctl03"]
+TOPOLOGY = {"etcd": NAMES, "addresses": {name: f"10.0.0.1{number}" for number, name in enumerate(NAMES, start=1)}}
+EMPTY = {"etcd": {"data": None, "members": [], "started_with": []}}
+IDS = {"ctl01": "a1", "ctl02": "b2", "ctl03": "c3", "ctl09": "99"}
+
+
+def members(*names, learner=()):
+    return [
+        {"id": IDS[name], "name": name, "peer_urls": [f"https://{name}:2380"], "learner": name in learner}
+        for name in names
+    ]
+
+
+def host(name, *, runs=(), member=None, cluster="c1", learner=()):
+    data = {"member_id": member or IDS[name], "cluster_id": cluster}
+    return {"etcd": {"data": data, "members": members(*runs, learner=learner), "started_with": NAMES}}
+
+
+def result(**readings):
+    return membership(TOPOLOGY, {name: readings.get(name, {}) for name in NAMES})
+
+
+def test_a_new_cluster_needs_every_host_looked_at_and_empty():
+    assert result(ctl01=EMPTY, ctl02=EMPTY, ctl03=EMPTY) == {
+        "new": True,
+        "joining": [],
+        "surplus": False,
+        "problems": [],
+    }
+    limited = result(ctl03=EMPTY)
+    assert limited["new"] is False, "the others may have data"
+    assert limited["joining"] == ["ctl03"], "the cluster is asked"
+
+
+def test_hosts_that_were_not_read():
+    assert result()["problems"] == ["no etcd host was read in this run"]
+
+
+def test_what_runs_stays():
+    readings = {name: host(name, runs=NAMES) for name in NAMES}
+    assert result(**readings) == {"new": False, "joining": [], "surplus": False, "problems": []}
+
+
+def test_a_host_without_data_joins():
+    two = ["ctl01", "ctl02"]
+    found = result(ctl01=host("ctl01", runs=two), ctl02=host("ctl02", runs=two), ctl03=EMPTY)
+    assert found == {"new": False, "joining": ["ctl03"], "surplus": False, "problems": []}
+
+
+def test_a_learner_that_an_interrupted_run_left_is_promoted():
+    three = {"runs": NAMES, "learner": ["ctl03"]}
+    found = result(ctl01=host("ctl01", **three), ctl02=host("ctl02", **three), ctl03=host("ctl03"))
+    assert found["joining"] == ["ctl03"]
+    assert found["problems"] == []
+
+
+def test_a_member_that_lost_its_data_does_not_come_back_under_its_old_id():
+    found = result(ctl01=host("ctl01", runs=NAMES), ctl02=EMPTY, ctl03=host("ctl03", runs=NAMES))
+    (problem,) = found["problems"]
+    assert problem.startswith("ctl02: is member b2 of the cluster and has no data any more")
+    assert problem.endswith("hardway.kubernetes.etcd_replace_member -e etcd_lost=ctl02")
+
+
+def test_data_of_another_cluster():
+    found = result(ctl01=host("ctl01", runs=NAMES), ctl02=host("ctl02", cluster="ff"), ctl03=host("ctl03", runs=NAMES))
+    (problem,) = found["problems"]
+    assert "(ctl01, ctl03: cluster c1; ctl02: cluster ff). None was touched." in problem
+
+
+def test_data_of_a_member_that_was_removed():
+    two = ["ctl01", "ctl02"]
+    found = result(ctl01=host("ctl01", runs=two), ctl02=host("ctl02", runs=two), ctl03=host("ctl03", member="dead"))
+    (problem,) = found["problems"]
+    assert problem.startswith("ctl03: its data directory belongs to member dead, which is not in the cluster any more.")
+
+
+def test_data_that_cannot_be_read_is_never_taken_for_none():
+    found = result(ctl01=host("ctl01", member="unknown", cluster="unknown"), ctl02=EMPTY, ctl03=EMPTY)
+    assert found["new"] is False
+
+
+def test_surplus():
+    runs = [*NAMES, "ctl09"]
+    found = result(**{name: host(name, runs=runs) for name in NAMES})
+    assert found["surplus"] is True
+    assert surplus(TOPOLOGY, members(*runs)) == members("ctl09")
+    unnamed = [{"id": "1", "name": "", "peer_urls": [f"https://{TOPOLOGY['addresses']['ctl02']}:2380"]}]
+    assert surplus(TOPOLOGY, unnamed) == []

@@ -1,0 +1,167 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role pod_network renders from the API's objects, and when it takes Weave Net as rolled out."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "pod_network"
+NODES = [
+    {"metadata": {"name": "wrk02"}, "spec": {"podCIDR": "10.200.1.0/24"}},
+    {"metadata": {"name": "wrk01"}, "spec": {"podCIDR": "10.200.0.0/24"}},
+    {"metadata": {"name": "left"}, "spec": {"podCIDR": "10.200.2.0/24"}},
+    {"metadata": {"name": "new"}, "spec": {}},
+]
+ADDRESSES = {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23", "gone": "10.0.0.24"}
+
+
+def templar(
+    pod_network: str, *, host: str = "ctl01", workers: t.Sequence[str] = ("wrk01", "wrk02"), **variables: t.Any
+) -> Templar:
+    """Return a templar with the variables that the role's templates see on a host."""
+    loader = DataLoader()
+    files = (ROLE / "defaults" / "main.yml", ROLE / "vars" / "main.yml")
+    seen: dict[str, t.Any] = {}
+    for path in files:
+        seen |= loader.load_from_file(str(path), trusted_as_template=True)
+    spec = {
+        "pod_network": pod_network,
+        "pod_cidr": "10.200.0.0/16",
+        "topology": {"controllers": ["ctl01"], "workers": list(workers), "addresses": ADDRESSES},
+        "api": {"server": "https://10.0.0.10:6443"},
+        "images": {name: f"registry.example.com/{name}:1" for name in ("flannel", "weave-kube", "weave-npc")},
+        "kube_proxy_health_url": "http://127.0.0.1:10256/healthz",
+    }
+    status = {"hosts": {name: {"openvswitch": name != "wrk02"} for name in (*workers, "ctl01")}}
+    seen |= {
+        "ansible_check_mode": False,
+        "ansible_play_hosts": ["ctl01", *workers],
+        "ansible_search_path": [str(ROLE)],
+        "cluster": {"spec": spec, "status": status},
+        "inventory_hostname": host,
+        "__pod_network_api_nodes": {"resources": NODES},
+        "__pod_network_interface_mtu": 0,
+    }
+    return Templar(loader=loader, variables=seen | variables)
+
+
+def rendered(template: str, pod_network: str, **options: t.Any) -> str:
+    text = (ROLE / "templates" / template).read_text(encoding="utf-8")
+    # Without the loader of collections, which a whole run of Ansible sets up, only the short names are known.
+    text = text.replace("ansible.builtin.", "")
+    return str(templar(pod_network, **options).template(trust_as_template(text)))
+
+
+def routes(host: str, pod_network: str, **options: t.Any) -> list[str]:
+    first, *others = rendered("pod-network.routes.j2", pod_network, host=host, **options).splitlines()
+    assert first == "route flush proto 201"
+    begin = "route replace proto 201 "
+    assert all(line.startswith(begin) for line in others)
+    return [line.removeprefix(begin) for line in others]
+
+
+@pytest.mark.parametrize("pod_network", ["bridge", "flannel"])
+def test_a_controller_reaches_each_node_s_pods_through_that_node(pod_network):
+    assert routes("ctl01", pod_network) == ["10.200.0.0/24 via 10.0.0.21", "10.200.1.0/24 via 10.0.0.22"]
+
+
+def test_a_worker_does_not_need_a_route_to_its_own_pods():
+    assert routes("wrk01", "bridge") == ["10.200.1.0/24 via 10.0.0.22"]
+
+
+def test_with_weave_every_worker_is_a_way_to_all_pods():
+    assert routes("ctl01", "weave") == ["10.200.0.0/16 nexthop via 10.0.0.21 nexthop via 10.0.0.22"]
+    assert routes("ctl01", "weave", workers=["wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
+    assert routes("wrk02", "weave", workers=["wrk02"]) == []
+    # A worker that was removed, and is still in the inventory, is not a way any more.
+    assert routes("ctl01", "weave", workers=["gone", "wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
+
+
+@pytest.mark.parametrize(("mtu", "plugin"), [(0, {}), (1400, {"mtu": 1400})])
+def test_cni_configuration_has_the_node_s_own_pods(mtu, plugin):
+    found = json.loads(rendered("pod-network.conflist.j2", "flannel", host="wrk02", __pod_network_interface_mtu=mtu))
+    assert found["name"] == "flannel"
+    assert found["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.200.1.0/24"}]]
+    assert {key: value for key, value in found["plugins"][0].items() if key == "mtu"} == plugin
+
+
+def rolled_out(daemon_sets: list[dict[str, t.Any]], away: int) -> bool:
+    """Return what the role makes of an answer of the API in which so many nodes do not take part."""
+    tasks = DataLoader().load_from_file(str(ROLE / "tasks" / "weave.yml"), trusted_as_template=True)
+    wait = next(task for task in tasks if "until" in task)
+    nodes = {"resources": [{"metadata": {"name": f"node{number}"}} for number in range(2 + away)]}
+    answers = {"__pod_network_api_nodes": nodes, "__pod_network_weave_rollout": {"resources": daemon_sets}}
+    return bool(templar("weave", **wait["vars"], **answers).evaluate_conditional(wait["until"]))
+
+
+@pytest.mark.parametrize(
+    ("generation", "updated", "available", "away", "done"),
+    [
+        (2, 3, 3, 0, True),
+        (3, 3, 3, 0, False),  # the controller has not seen the newest version yet
+        (2, 2, 3, 0, False),
+        (2, 3, 2, 0, False),
+        (2, 2, 2, 1, True),
+        (2, None, None, 0, False),
+    ],
+)
+def test_weave_net_is_rolled_out(generation, updated, available, away, done):
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 3}
+    status |= {} if updated is None else {"updatedNumberScheduled": updated, "numberAvailable": available}
+    daemon_set = {"kind": "DaemonSet", "metadata": {"generation": generation}, "status": status}
+    assert rolled_out([daemon_set], away) is done
+    assert not rolled_out([], away)
+    assert not rolled_out([{"kind": "DaemonSet", "metadata": {"generation": 1}}], away)
+
+
+def weave(**options: t.Any) -> dict[str, dict[str, t.Any]]:
+    return {found["kind"]: found for found in yaml.safe_load_all(rendered("weave.yaml.j2", "weave", **options))}
+
+
+def environment(daemon_set: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {entry["name"]: entry for entry in daemon_set["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+
+def test_weave_net_starts_with_the_role_s_script():
+    command = weave()["DaemonSet"]["spec"]["template"]["spec"]["containers"][0]["command"]
+    script = (ROLE / "files" / "weave-net.sh").read_text(encoding="utf-8")
+    assert [part.strip() for part in command] == ["/bin/sh", "-c", script.strip(), "launch.sh"]
+
+
+def test_weave_net_s_secret_holds_the_password_alone():
+    without = weave()
+    assert "data" not in without["Secret"]
+    assert "WEAVE_PASSWORD" not in environment(without["DaemonSet"])
+    fields = [{"manager": "kubelet", "time": "1"}, {"manager": "hardway.kubernetes", "time": "2026-01-01T00:00:00Z"}]
+    applied = {"result": {"metadata": {"managedFields": fields}}}
+    given = weave(pod_network_weave_password="secret", __pod_network_weave_secret=applied)
+    # The task before has applied it.
+    assert "Secret" not in given
+    assert "secretKeyRef" in environment(given["DaemonSet"])["WEAVE_PASSWORD"]["valueFrom"]
+    annotations = given["DaemonSet"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"hardway.kubernetes/password-changed": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("running", "workers", "fast"),
+    [
+        ([], ["wrk01"], True),
+        ([], ["wrk01", "wrk02"], False),  # the kernel of wrk02 does not have openvswitch
+        (["HOSTNAME"], ["wrk01", "wrk02"], True),
+        (["HOSTNAME", "WEAVE_NO_FASTDP"], ["wrk01"], False),
+    ],
+)
+def test_weave_net_keeps_its_datapath(running, workers, fast):
+    container = {"env": [{"name": name} for name in running]}
+    daemon_set = {"spec": {"template": {"spec": {"containers": [container, {}]}}}}
+    found = weave(workers=workers, __pod_network_weave_found={"resources": [daemon_set] if running else []})
+    assert ("WEAVE_NO_FASTDP" not in environment(found["DaemonSet"])) is fast
