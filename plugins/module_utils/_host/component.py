@@ -194,7 +194,7 @@ class Component:
         options = self._options
         if options is None:
             return False
-        # Drop-ins are in several places: /etc/systemd/system for the administrator, /run/systemd/system until the next boot.
+        # Drop-ins are in /etc/systemd/system for good, in /run/systemd/system until the next boot.
         return path == options.path or os.path.basename(os.path.dirname(path)) == f"{options.name}.d"
 
     def _plan_unit(self, plan: Plan, written: list[str]) -> None:
