@@ -70,7 +70,7 @@ def tarball(tmp_path_factory):
 def test_the_tarball_has_what_belongs_to_it_and_nothing_else(tarball):
     with tarfile.open(tarball) as archive:
         names = set(archive.getnames())
-    for needed in ("LICENSE", "meta/runtime.yml", "playbooks/site.yml", "roles/cluster/vars/main.yml"):
+    for needed in ("LICENSE", "meta/runtime.yml", "playbooks/site.yml", "roles/cluster/files/catalogue.yml"):
         assert needed in names
     for path in (ROOT / "plugins").rglob("*.py"):
         assert str(path.relative_to(ROOT)) in names
