@@ -15,7 +15,7 @@ description:
   - Saves a snapshot of an etcd member through etcd's own JSON gateway, and checks it before it gets its name.
   - Restores a snapshot beside the data of a member that may go on running, swaps the two while etcd is stopped, and
     compares the running member with the snapshot afterwards. Data that was replaced is kept aside and never removed.
-  - C(etcdutl) of etcd 3.5.21, 3.6 or newer has to be on the host.
+  - C(etcdutl) of etcd 3.6 or newer has to be on the host.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
   - hardway.kubernetes._etcd

@@ -23,89 +23,147 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 UNREACHABLE = ": could not be reached; check its connection variables and that it runs"
+APART = "host, pod and service networks must be apart"
+RESOLVERS = "allowed: addresses such as 10.0.0.53, 10.0.0.53:5353 or tls://9.9.9.9, and paths of files"
 NO_POLICY = (
-    "addons_pod_network flannel does not enforce NetworkPolicy: the API takes such objects, and every pod still "
+    "cluster_pod_network flannel does not enforce NetworkPolicy: the API takes such objects, and every pod still "
     "reaches every other"
 )
-RESOLVERS = "allowed: addresses such as 10.0.0.53, 10.0.0.53:5353 or tls://9.9.9.9, and paths of files"
+
+
+class Case(t.NamedTuple):
+    """What an inventory has in another way than the one beside this file, and what is said about it."""
+
+    #: Variables of all hosts.
+    variables: dict[str, t.Any]
+    #: Hosts and their variables by group; None for a group that is not there.
+    groups: dict[str, dict[str, t.Any] | None]
+    said: list[str]
+
 
 REFUSED = {
-    "no_controllers": [
-        "group 'controllers' has no host; it needs at least one (API servers run there)",
-        "group 'etcd' has no host; it needs at least one (etcd members run there)",
-    ],
-    "empty_workers": ["group 'workers' has no host; it needs at least one (nodes run there)"],
-    "host_without_address": ["wrk02: has no address; set node_address to the IP address other hosts reach it at"],
-    "address_is_no_address": ["wrk02: node_address 'wrk02.example.com' is no IP address"],
-    "address_of_loopback": ["wrk02: node_address 127.0.0.1 cannot be reached by other hosts; give its own address"],
-    "two_hosts_one_address": ["ctl01 and kubelb: have the same node_address 10.0.0.11; each host needs its own"],
-    "node_name": [
-        "Worker_2: the inventory name is used as node name and must be a DNS name: lower-case letters, digits, '-' "
-        "and '.', at most 63 characters"
-    ],
-    "pod_and_service_network_overlap": [
-        "cluster_pod_cidr 10.200.0.0/16 and cluster_service_cidr 10.200.255.0/24 overlap; they must be apart"
-    ],
-    "host_in_pod_network": [
-        f"{host}: node_address 10.0.0.{number} lies in cluster_pod_cidr 10.0.0.0/16; host, pod and service networks "
-        "must be apart"
-        for host, number in (("ctl01", 11), ("kubelb", 13), ("wrk01", 14), ("wrk02", 15), ("client", 16))
-    ],
-    "host_in_service_network": [
-        "kubelb: node_address 10.32.0.20 lies in cluster_service_cidr 10.32.0.0/24; host, pod and service networks "
-        "must be apart"
-    ],
-    "network_is_no_network": [
-        "cluster_pod_cidr: '10.200.0.1/16' is no network (10.200.0.1/16 has host bits set); allowed: a CIDR such as "
-        "10.200.0.0/16"
-    ],
-    "dns_outside_service_network": ["cluster_dns_address 10.96.0.10 is outside cluster_service_cidr 10.32.0.0/24"],
-    "dns_at_api_address": [
-        "cluster_dns_address 10.32.0.1 is taken (network address, or the API's own Service 10.32.0.1)"
-    ],
-    "dns_is_no_address": ["cluster_dns_address: 'dns.cluster.local' is no IP address"],
-    "small_service_network": ["cluster_service_cidr 10.32.0.8/29 has 8 addresses; at least 16 are needed"],
-    "node_network_larger_than_pod_network": [
-        "cluster_node_prefix_length: 15 does not fit cluster_pod_cidr 10.200.0.0/16; allowed: 16 to 30"
-    ],
-    "more_workers_than_node_networks": [
-        "cluster_pod_cidr 10.200.0.0/24 has 1 node networks of /24, and there are 2 workers"
-    ],
-    "unknown_release": ["cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35"],
-    "unknown_pod_network": ["addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none"],
-    "kube_proxy_ipvs": [
-        "worker_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be removed; "
-        "take nftables, which was made in its place; allowed: iptables, nftables"
-    ],
-    "dns_settings": [
-        f"addons_dns_upstreams: 'dns.example.com' is no resolver; {RESOLVERS}",
-        f"addons_dns_zones.corp.example.com: '10.0.0.53' is no list of resolvers; {RESOLVERS}",
-        "addons_dns_zones.lab.example.com has no resolver; it needs at least one",
-        "addons_dns_zones: 'no zone' is no DNS zone; allowed: a name such as corp.example.com",
-        "addons_dns_hosts.registry.example.com: '10.0.0.500' is no IP address",
-    ],
-    "variables_of_the_wrong_type": [
-        "ctl01, wrk01, client: argument 'scheduler_verbosity' is of type str and we were unable to convert to int: "
-        "\"'loud'\" cannot be converted to an int",
-        "wrk01: argument 'worker_timeout' is of type list and we were unable to convert to int: \"[60]\" cannot be "
-        "converted to an int",
-    ],
-    "several_problems": [
-        "wrk01: has no address; set node_address to the IP address other hosts reach it at",
-        "ctl01 and ctl02: have the same node_address 10.0.0.11; each host needs its own",
-        "cluster_pod_cidr 10.200.0.0/16 and cluster_service_cidr 10.200.0.0/24 overlap; they must be apart",
-        "cluster_dns_address 10.32.0.10 is outside cluster_service_cidr 10.200.0.0/24",
-        "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
-        "addons_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none",
-    ],
+    "hosts, choices, DNS and wrong types": Case(
+        {
+            "scheduler_verbosity": "loud",
+            "cluster_service_cidr": "10.200.255.0/24",
+            "cluster_dns_address": "10.32.0.10",
+            "cluster_release": "1.18",
+            "cluster_pod_network": "carrier-pigeon",
+            "cluster_kube_proxy_mode": "ipvs",
+            "addons_dns_upstreams": ["9.9.9.9", "dns.example.com"],
+            "addons_dns_zones": {
+                "corp.example.com": "10.0.0.53",
+                "lab.example.com": [],
+                "no zone": ["10.0.0.53"],
+            },
+            "addons_dns_hosts": {"registry.example.com": "10.0.0.500"},
+        },
+        {
+            "controllers": {"ctl01": {"node_address": "10.0.0.11"}, "ctl02": {"node_address": "10.0.0.11"}},
+            "lb": {"kubelb": {"node_address": "127.0.0.1"}},
+            "workers": {
+                "wrk01": {"worker_timeout": [60]},
+                # The role alone knows what this refers to, and will look at it.
+                "wrk02": {
+                    "node_address": "wrk02.example.com",
+                    "worker_timeout": "{{ worker_of_its_own_role }}",
+                },
+                "Worker_3": {"node_address": "10.0.0.17"},
+            },
+            "clients": {"client": {"node_address": "10.200.0.16", "cluster_domain": "x.test"}},
+        },
+        [
+            "ctl01, ctl02, kubelb, wrk01, wrk02, Worker_3, client: argument 'scheduler_verbosity' is of type str and "
+            "we were unable to convert to int: \"'loud'\" cannot be converted to an int",
+            "wrk01: argument 'worker_timeout' is of type list and we were unable to convert to int: \"[60]\" cannot be "
+            "converted to an int",
+            "client: cluster_domain is 'x.test', the cluster has 'cluster.local'; it is a setting of the cluster as a "
+            "whole: set it once, in group_vars/all",
+            "kubelb: node_address 127.0.0.1 cannot be reached by other hosts; give its own address",
+            "wrk01: has no address; set node_address to the IP address other hosts reach it at",
+            "wrk02: node_address 'wrk02.example.com' is not an IP address",
+            "Worker_3: the inventory name is used as node name and must be a DNS name: lower-case letters, digits, '-' "
+            "and '.', at most 63 characters",
+            "ctl01 and ctl02: have the same node_address 10.0.0.11; each host needs its own",
+            "cluster_pod_cidr 10.200.0.0/16 and cluster_service_cidr 10.200.255.0/24 overlap; they must be apart",
+            f"client: node_address 10.200.0.16 lies in cluster_pod_cidr 10.200.0.0/16; {APART}",
+            "cluster_dns_address 10.32.0.10 is outside cluster_service_cidr 10.200.255.0/24",
+            "cluster_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be "
+            "removed; take nftables, which was made in its place; allowed: iptables, nftables",
+            "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
+            "cluster_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none",
+            f"addons_dns_upstreams: 'dns.example.com' is not a resolver; {RESOLVERS}",
+            f"addons_dns_zones.corp.example.com: '10.0.0.53' is not a list of resolvers; {RESOLVERS}",
+            "addons_dns_zones.lab.example.com has no resolver; it needs at least one",
+            "addons_dns_zones: 'no zone' is not a DNS zone; allowed: a name such as corp.example.com",
+            "addons_dns_hosts.registry.example.com: '10.0.0.500' is not an IP address",
+        ],
+    ),
+    "groups, and networks that are none": Case(
+        {"cluster_pod_cidr": "10.200.0.1/16", "cluster_dns_address": "dns.cluster.local"},
+        {"controllers": None, "workers": {}, "lb": {"kubelb": {"node_address": "10.32.0.20"}}},
+        [
+            "group 'controllers' has no host; it needs at least one (API servers run there)",
+            "group 'etcd' has no host; it needs at least one (etcd members run there)",
+            "group 'workers' has no host; it needs at least one (nodes run there)",
+            "cluster_pod_cidr: '10.200.0.1/16' is not a network (10.200.0.1/16 has host bits set); allowed: a CIDR "
+            "such as 10.200.0.0/16",
+            f"kubelb: node_address 10.32.0.20 lies in cluster_service_cidr 10.32.0.0/24; {APART}",
+            "cluster_dns_address: 'dns.cluster.local' is not an IP address",
+        ],
+    ),
+    "networks that are too small": Case(
+        {"cluster_pod_cidr": "10.200.0.0/24", "cluster_service_cidr": "10.32.0.8/29"},
+        {},
+        [
+            "cluster_pod_cidr 10.200.0.0/24 has 1 node networks of /24, and there are 2 workers",
+            "cluster_service_cidr 10.32.0.8/29 has 8 addresses; at least 16 are needed",
+        ],
+    ),
+    "addresses that are taken": Case(
+        {
+            "cluster_pod_cidr": "10.0.0.0/16",
+            "cluster_node_prefix_length": 15,
+            "cluster_dns_address": "10.32.0.1",
+            "cluster_versions": {"kubernets": "1.37.1"},
+        },
+        {},
+        [
+            *(
+                f"{host}: node_address 10.0.0.{number} lies in cluster_pod_cidr 10.0.0.0/16; {APART}"
+                for number, host in enumerate(("ctl01", "ctl02", "kubelb", "wrk01", "wrk02", "client"), 11)
+            ),
+            "cluster_node_prefix_length: 15 does not fit cluster_pod_cidr 10.0.0.0/16; allowed: 16 to 30",
+            "cluster_dns_address 10.32.0.1 is taken (network address, or the API's own Service 10.32.0.1)",
+            "cluster_versions: component 'kubernets' is not in the release catalogue; known: cni_plugins, containerd, "
+            "coredns, crictl, etcd, flannel, kubernetes, pause, runc, weave",
+        ],
+    ),
 }
 WARNED = {
-    "even_etcd_members": [
-        NO_POLICY,
-        "etcd has 2 members: that survives 0 failures, no more than 1 would; 1, 3 or 5 members are usual",
-    ],
-    "no_load_balancer": [NO_POLICY, "group 'lb' is empty: nodes and clients use ctl01 alone of 3 API servers"],
+    "two etcd members": Case(
+        {},
+        {},
+        [
+            NO_POLICY,
+            "etcd has 2 members: that survives 0 failures, no more than 1 would; 1, 3 or 5 members are usual",
+        ],
+    ),
+    "three API servers without a load balancer": Case(
+        {},
+        {"controllers": {f"ctl0{number}": {"node_address": f"10.0.0.3{number}"} for number in (1, 2, 3)}, "lb": None},
+        [NO_POLICY, "group 'lb' is empty: nodes and clients use ctl01 alone of 3 API servers"],
+    ),
 }
+UNKNOWN_RELEASE = Case({"cluster_release": "1.18"}, {}, ["cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35"])
+
+
+def inventory(case: Case) -> str:
+    """Return the text of the inventory that a case has."""
+    found = yaml.safe_load((HERE / "inventory.yml").read_text(encoding="utf-8"))["all"]
+    children = {**found["children"], **{group: {"hosts": hosts} for group, hosts in case.groups.items()}}
+    children = {group: content for group, content in children.items() if content["hosts"] is not None}
+    return yaml.safe_dump({"all": {"vars": {**found["vars"], **case.variables}, "children": children}}, sort_keys=False)
 
 
 class Run(t.NamedTuple):
@@ -137,24 +195,26 @@ def parse(code: int, output: str) -> Run:
 
 @pytest.fixture
 def site(tmp_path):
-    """Run the playbook with a copy of an inventory, and see to it that nothing comes out of it."""
+    """Run the playbook with the inventory of a case, and see to it that nothing comes out of it."""
     collection = tmp_path / "collections" / "ansible_collections" / "hardway" / "kubernetes"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(ROOT, target_is_directory=True)
-    shutil.copytree(HERE / "inventories", tmp_path / "lab" / "inventories")
+    (tmp_path / "lab").mkdir()
     shutil.copy(HERE / "refuse-connection", tmp_path / "lab")
+    hosts = tmp_path / "lab" / "hosts.yml"
 
     def listing() -> list[str]:
         return sorted(str(path) for path in (tmp_path / "lab").rglob("*"))
 
-    def run(name: str, *options: str) -> Run:
+    def run(case: Case, *options: str) -> Run:
+        hosts.write_text(inventory(case), encoding="utf-8")
         before = listing()
         finished = subprocess.run(
             [
                 str(pathlib.Path(sys.executable).parent / "ansible-playbook"),
                 "playbooks/site.yml",
                 "--inventory",
-                str(tmp_path / "lab" / "inventories" / f"{name}.yml"),
+                str(hosts),
                 *options,
             ],
             cwd=ROOT,
@@ -193,47 +253,43 @@ def refusal(run: Run) -> list[str]:
     return [line.removeprefix("- ") for line in lines]
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED))
-def test_refused(site, name):
-    problems = refusal(site(name))
-    unreachable = [problem for problem in problems if problem.endswith(UNREACHABLE)]
-    assert [problem for problem in problems if problem not in unreachable] == REFUSED[name]
-    assert unreachable, "hosts that do not answer are reported beside the rest"
+def apart(problems: list[str]) -> tuple[list[str], list[str]]:
+    """Return the hosts that could not be reached, and what else is wrong."""
+    unreached = [problem.removesuffix(UNREACHABLE) for problem in problems if problem.endswith(UNREACHABLE)]
+    return unreached, [problem for problem in problems if not problem.endswith(UNREACHABLE)]
 
 
-@pytest.mark.parametrize("name", sorted(WARNED))
-def test_warned(site, name):
-    run = site(name)
-    problems = refusal(run)
-    assert all(problem.endswith(UNREACHABLE) for problem in problems), "what is allowed is no problem"
-    assert run.results["Say what is allowed but should be known"]["msg"] == WARNED[name]
+@pytest.mark.parametrize("case", REFUSED.values(), ids=list(REFUSED))
+def test_refused(site, case):
+    unreached, others = apart(refusal(site(case)))
+    assert others == case.said
+    assert unreached, "hosts that do not answer are reported beside the rest"
 
 
-def test_every_host_that_does_not_answer_is_reported(site):
-    hosts = ["ctl01", "ctl02", "kubelb", "wrk01", "wrk02", "client"]
-    assert sorted(refusal(site("even_etcd_members"))) == sorted(f"{host}{UNREACHABLE}" for host in hosts)
+@pytest.mark.parametrize("case", WARNED.values(), ids=list(WARNED))
+def test_warned(site, case):
+    run = site(case)
+    unreached, others = apart(refusal(run))
+    assert others == [], "what is allowed is not a problem"
+    assert {"ctl01", "ctl02", "wrk01", "wrk02", "client"} <= set(unreached), "every host is reported"
+    assert len(unreached) == 6
+    said = run.results["Say what this run does"]["msg"]
+    assert [line.removeprefix("Warning: ") for line in said if line.startswith("Warning: ")] == case.said
+    assert said[0].startswith("kubernetes-the-hard-way: Kubernetes 1.37.")
 
 
 def test_an_inventory_that_the_playbook_does_not_know(site):
-    run = site("no_groups")
+    run = site(Case({}, {**dict.fromkeys(["controllers", "lb", "workers", "clients"]), "others": {"stranger": {}}}, []))
     assert run.code != 0, "a run that did nothing must not look like one that worked"
     message = run.results["Refuse an inventory without hosts"]["msg"]
-    assert "no_groups.yml" in message
+    assert "hosts.yml" in message
     assert "controllers, etcd, lb, workers, clients" in message
 
 
 @pytest.mark.parametrize("options", [["--tags", "etcd"], ["--tags", "worker", "--limit", "wrk02"], ["--check"]])
 def test_one_chapter_alone_is_refused_as_well(site, options):
-    assert REFUSED["unknown_release"][0] in refusal(site("unknown_release", *options))
-
-
-def test_the_variables_of_every_role_are_looked_at():
-    looked_at = yaml.safe_load((ROOT / "roles" / "preflight" / "vars" / "main.yml").read_text())["__preflight_roles"]
-    # Ansible looks at preflight's and cluster's by itself, before anything else; lab makes hosts and is no part of it.
-    elsewhere = ["preflight", "cluster", "lab"]
-    assert sorted(looked_at + elsewhere) == sorted(path.name for path in (ROOT / "roles").iterdir())
-
-
-def test_every_inventory_has_its_test():
-    names = {path.stem for path in (HERE / "inventories").glob("*.yml")}
-    assert names == {*REFUSED, *WARNED, "no_groups"}
+    unreached, others = apart(refusal(site(UNKNOWN_RELEASE, *options)))
+    assert others == UNKNOWN_RELEASE.said
+    assert unreached == (
+        ["wrk02"] if "--limit" in options else ["ctl01", "ctl02", "kubelb", "wrk01", "wrk02", "client"]
+    )

@@ -40,11 +40,7 @@ def test_options_are_the_parameters(name):
         required = parameter.default is inspect.Parameter.empty
         assert option.get("required", False) is required, parameter.name
         assert option.get("default") == (None if required else parameter.default), parameter.name
-    positional = [
-        parameter.name
-        for parameter in parameters
-        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty
-    ]
+    positional = [parameter.name for parameter in parameters if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
     assert [part.strip() for part in found.get("positional", "").split(",") if part] == positional
 
 

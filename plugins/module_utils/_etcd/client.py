@@ -18,6 +18,7 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._http import connect, tls_context
 
 __all__ = ("Client", "EtcdError", "Cause")
 
@@ -162,7 +163,7 @@ class Client:
     def _tls(self) -> ssl.SSLContext:
         ca_cert, client_cert, client_key = self._files
         try:
-            context = ssl.create_default_context(cafile=ca_cert)
+            context = tls_context(ca_cert=ca_cert)
         except OSError as error:  # ssl.SSLError is one
             raise EtcdError(self.endpoints[0], Cause.FILES, f"ca_cert {ca_cert} cannot be used: {error}") from error
         if client_cert:
@@ -254,16 +255,8 @@ class Client:
     def _connect(
         self, endpoint: str, timeout: float, context: ssl.SSLContext | None = None
     ) -> http.client.HTTPConnection:
-        parts = urlsplit(endpoint)
-        connection: http.client.HTTPConnection
-        if self._plain(endpoint):
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
-        else:
-            connection = http.client.HTTPSConnection(
-                parts.hostname or "", parts.port, timeout=timeout, context=context or self._context
-            )
         try:
-            connection.connect()
+            return connect(endpoint, context=context or self._context, timeout=timeout)
         except ssl.SSLError as error:
             raise _tls_error(endpoint, error) from error
         except ConnectionRefusedError as error:
@@ -272,7 +265,6 @@ class Client:
             raise EtcdError(endpoint, Cause.TIME_OUT, f"no connection within {timeout:g} s") from error
         except OSError as error:
             raise EtcdError(endpoint, Cause.UNREACHABLE, error.strerror or str(error)) from error
-        return connection
 
     @staticmethod
     def _parse(endpoint: str, path: str, status: int, content: bytes) -> dict[str, t.Any]:

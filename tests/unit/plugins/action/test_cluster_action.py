@@ -21,6 +21,7 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
     ADDRESSES,
     MADE,
     PARTS,
+    ROOT,
     running,
 )
 
@@ -155,3 +156,10 @@ def test_who_the_hosts_are_cannot_be_read(compute, hosts, problem):
     assert found["spec"] == found["status"] == {}
     (text,) = found["plan"]["problems"]
     assert text.startswith(problem)
+
+
+def test_the_variables_of_every_role_are_looked_at():
+    known = cluster._known_options()
+    for role in (ROOT / "roles").iterdir():
+        defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8"))
+        assert defaults.keys() <= known.keys(), role.name

@@ -287,7 +287,9 @@ def test_the_comparison_can_fail(value, found):
 
 # --- nothing but functions of data ----------------------------------------------------------------
 
-SOURCES = sorted((ROOT / "plugins" / "module_utils" / "_cluster").glob("*.py"))
+PACKAGE = ROOT / "plugins" / "module_utils" / "_cluster"
+# A mirror is downloaded. Nothing of the value is computed from it, and nothing below may import it.
+SOURCES = sorted(set(PACKAGE.glob("*.py")) - {PACKAGE / "mirror.py"})
 PURE = {
     "__future__",
     "ast",
@@ -314,7 +316,7 @@ def test_the_logic_is_pure(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    others = {name for name in imported if not name.startswith(OURS)}
+    others = {name for name in imported if not name.startswith(OURS) or name.endswith(".mirror")}
     assert others <= PURE | ALLOWED | READS.get(path.name, set())
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not used & {"open", "input", "print", "exec", "eval", "__import__"}
