@@ -60,7 +60,7 @@ options:
       csr:
         description:
           - cfssl's CSR, as a mapping or as the path of a JSON file.
-          - Its lifetime is the C(expiry) in the section C(ca), as cfssl has it, and five years without one.
+          - The authority lives as long as C(expiry) in the section C(ca) says, and five years without it.
           - Leave it out to use an authority that is there as it is.
         type: raw
       renew:

@@ -200,7 +200,7 @@ def measure(count: int, rounds: int, with_community: bool) -> dict[str, float]:
     def add(name: str, function: t.Callable[[], object]) -> None:
         found.setdefault(name, []).append(seconds(function))
 
-    cores = len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for turn in range(rounds):
         with tempfile.TemporaryDirectory() as directory:
             places = {name: pathlib.Path(directory, name) for name in "abcez"}

@@ -192,7 +192,10 @@ class Component:
     def _reads(self, path: str) -> bool:
         """Return whether systemd itself reads a path for the unit."""
         options = self._options
-        return options is not None and (path == options.path or os.path.dirname(path) == f"{options.path}.d")
+        if options is None:
+            return False
+        # Drop-ins are in /etc/systemd/system for good, in /run/systemd/system until the next boot.
+        return path == options.path or os.path.basename(os.path.dirname(path)) == f"{options.name}.d"
 
     def _plan_unit(self, plan: Plan, written: list[str]) -> None:
         assert self._unit is not None and self._options is not None

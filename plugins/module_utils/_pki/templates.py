@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import PkiError
@@ -81,7 +82,7 @@ class Template:
         """The certificate policies of the profile."""
         return self.profile.policies
 
-    @property
+    @functools.cached_property
     def content(self) -> Content:
         """What the certificate has to say."""
         profile = self.profile

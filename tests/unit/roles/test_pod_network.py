@@ -21,6 +21,24 @@ NODES = [
     {"metadata": {"name": "left"}, "spec": {"podCIDR": "10.200.2.0/24"}},
     {"metadata": {"name": "new"}, "spec": {}},
 ]
+
+
+def tasks(file: str) -> list[dict[str, t.Any]]:
+    """Return the tasks of a file of the role, with their templates."""
+    loaded = DataLoader().load_from_file(str(ROLE / "tasks" / file), trusted_as_template=True)
+    return t.cast("list[dict[str, t.Any]]", loaded)
+
+
+def task(file: str, begin: str) -> dict[str, t.Any]:
+    """Return the task whose name begins like this."""
+    return next(one for one in tasks(file) if one["name"].startswith(begin))
+
+
+# The role's own names are its own: they are read from it.
+READ_NODES = task("main.yml", "Read the nodes")["register"]
+READ_WEAVE = task("weave.yml", "Read the Weave Net")["register"]
+GIVEN_SECRET = task("weave.yml", "Hand the password")["register"]
+(INTERFACE_MTU,) = task("bridge.yml", "Lay interfaces")["vars"]
 ADDRESSES = {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23", "gone": "10.0.0.24"}
 
 
@@ -48,8 +66,8 @@ def templar(
         "ansible_search_path": [str(ROLE)],
         "cluster": {"spec": spec, "status": status},
         "inventory_hostname": host,
-        "__pod_network_api_nodes": {"resources": NODES},
-        "__pod_network_interface_mtu": 0,
+        READ_NODES: {"resources": NODES},
+        INTERFACE_MTU: 0,
     }
     return Templar(loader=loader, variables=seen | variables)
 
@@ -88,7 +106,7 @@ def test_with_weave_every_worker_is_a_way_to_all_pods():
 
 @pytest.mark.parametrize(("mtu", "plugin"), [(0, {}), (1400, {"mtu": 1400})])
 def test_cni_configuration_has_the_node_s_own_pods(mtu, plugin):
-    found = json.loads(rendered("pod-network.conflist.j2", "flannel", host="wrk02", __pod_network_interface_mtu=mtu))
+    found = json.loads(rendered("pod-network.conflist.j2", "flannel", host="wrk02", **{INTERFACE_MTU: mtu}))
     assert found["name"] == "flannel"
     assert found["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.200.1.0/24"}]]
     assert {key: value for key, value in found["plugins"][0].items() if key == "mtu"} == plugin
@@ -96,10 +114,9 @@ def test_cni_configuration_has_the_node_s_own_pods(mtu, plugin):
 
 def rolled_out(daemon_sets: list[dict[str, t.Any]], away: int) -> bool:
     """Return what the role makes of an answer of the API in which so many nodes do not take part."""
-    tasks = DataLoader().load_from_file(str(ROLE / "tasks" / "weave.yml"), trusted_as_template=True)
-    wait = next(task for task in tasks if "until" in task)
+    wait = task("weave.yml", "Wait until Weave Net is rolled out")
     nodes = {"resources": [{"metadata": {"name": f"node{number}"}} for number in range(2 + away)]}
-    answers = {"__pod_network_api_nodes": nodes, "__pod_network_weave_rollout": {"resources": daemon_sets}}
+    answers = {READ_NODES: nodes, wait["register"]: {"resources": daemon_sets}}
     return bool(templar("weave", **wait["vars"], **answers).evaluate_conditional(wait["until"]))
 
 
@@ -143,7 +160,7 @@ def test_weave_net_s_secret_holds_the_password_alone():
     assert "WEAVE_PASSWORD" not in environment(without["DaemonSet"])
     fields = [{"manager": "kubelet", "time": "1"}, {"manager": "hardway.kubernetes", "time": "2026-01-01T00:00:00Z"}]
     applied = {"result": {"metadata": {"managedFields": fields}}}
-    given = weave(pod_network_weave_password="secret", __pod_network_weave_secret=applied)
+    given = weave(pod_network_weave_password="secret", **{GIVEN_SECRET: applied})
     # The task before has applied it.
     assert "Secret" not in given
     assert "secretKeyRef" in environment(given["DaemonSet"])["WEAVE_PASSWORD"]["valueFrom"]
@@ -163,5 +180,5 @@ def test_weave_net_s_secret_holds_the_password_alone():
 def test_weave_net_keeps_its_datapath(running, workers, fast):
     container = {"env": [{"name": name} for name in running]}
     daemon_set = {"spec": {"template": {"spec": {"containers": [container, {}]}}}}
-    found = weave(workers=workers, __pod_network_weave_found={"resources": [daemon_set] if running else []})
+    found = weave(workers=workers, **{READ_WEAVE: {"resources": [daemon_set] if running else []}})
     assert ("WEAVE_NO_FASTDP" not in environment(found["DaemonSet"])) is fast

@@ -23,6 +23,8 @@ from ansible.template import Templar
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "smoke_test"
+# The role's own name for the addresses as they stand in URLs.
+ADDRESSES = re.findall(r"^(\w+_addresses):", (ROLE / "vars" / "main.yml").read_text(encoding="utf-8"), re.MULTILINE)[0]
 HEALTH_NAME = "kubernetes.default.svc.cluster.local"
 FORWARDED = 18081
 PLAYBOOK = """
@@ -143,7 +145,7 @@ def smoke(
         "smoke_test_forwarded_port": FORWARDED,
         "smoke_test_timeout": 4,
         # With a port of its own, which the addresses of a cluster do not have.
-        "__smoke_test_addresses": addresses,
+        ADDRESSES: addresses,
     }
     done = subprocess.run(
         [
@@ -332,5 +334,5 @@ def test_an_address_stands_in_brackets_where_a_url_needs_them() -> None:
     variables = loader.load_from_file(str(ROLE / "vars" / "main.yml"), trusted_as_template=True)
     addresses = {"ctl01": "10.0.0.11", "wrk01": "fd00::21"}
     seen = {"cluster": {"spec": {"topology": {"addresses": addresses}}}}
-    found = Templar(loader=loader, variables=seen).template(variables["__smoke_test_addresses"])
+    found = Templar(loader=loader, variables=seen).template(variables[ADDRESSES])
     assert found == {"ctl01": "10.0.0.11", "wrk01": "[fd00::21]"}

@@ -344,8 +344,10 @@ def test_drop_ins_that_others_write_again_and_again_do_not_matter(component, hos
     assert component().data["steps"] == []
 
 
-def test_a_drop_in_of_the_component_is_read_before_the_restart(converge, host):
-    path = host.units / f"{UNIT}.d" / "extra.conf"
+@pytest.mark.parametrize("place", ["units", "etc"])
+def test_a_drop_in_of_the_component_is_read_before_the_restart(converge, host, place):
+    """The second place stands for /run/systemd/system."""
+    path = getattr(host, place) / f"{UNIT}.d" / "extra.conf"
     data = converge(
         files=[{"path": str(path.parent), "state": "directory"}, {"path": str(path)}], contents={str(path): b64("x")}
     )

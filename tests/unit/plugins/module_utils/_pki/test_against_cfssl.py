@@ -381,7 +381,7 @@ def test_what_the_old_one_does_not_know_is_really_unknown_to_it(tmp_path, name):
 
 
 def test_a_name_given_twice_is_the_one_thing_that_we_make_otherwise(authority, cfssl, tmp_path):
-    """cfssl writes a set with the same element twice, which is no DER, and which OpenSSL-based readers refuse."""
+    """cfssl writes a set with the same element twice, which is not DER; OpenSSL-based readers refuse it."""
     case = leaf({"CN": "x", "names": [{"O": "a"}, {"O": "a"}]})
     shutil.copytree(authority, tmp_path, dirs_exist_ok=True)
     cfssl.issue(tmp_path, case)

@@ -15,7 +15,7 @@ import textwrap
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils import _pki
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import PkiError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import issue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.issue import _cores
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.names import build_name, name_text
 from cryptography.x509 import name as private
 
@@ -42,7 +42,7 @@ def test_private_names_that_are_gone_are_named(monkeypatch, what):
 
 def test_cores_where_there_is_no_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # macOS
-    assert issue._cores() == os.cpu_count()
+    assert _cores() == os.cpu_count()
 
 
 @pytest.mark.parametrize("name", MODULES)
