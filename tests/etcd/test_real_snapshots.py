@@ -102,6 +102,17 @@ def test_saved_and_checked(new_cluster, snapshots, tmp_path, version):
         assert stream.read()[-32:].hex() == theirs["sha256"]
 
 
+def test_a_cluster_without_keys(new_cluster, snapshots, tmp_path):
+    cluster = new_cluster("one")
+    path = tmp_path / "empty.db"
+    found = snapshots(cluster, "saved", path=str(path)).data["snapshot"]
+    assert found["keys"] == 0
+    compared = {"revision": found["revision"], "keys": found["keys"]}
+    assert not snapshots(cluster, "compared", **compared).failed
+    cluster.etcdctl("put", "first", "value")
+    assert snapshots(cluster, "compared", **compared).message.endswith(": first")
+
+
 def test_large_values_and_binary_keys(new_cluster, snapshots, tmp_path):
     cluster = new_cluster("one")
     for number in range(24):

@@ -98,6 +98,9 @@ def _blobs(client: Client, endpoint: str) -> t.Iterator[bytes]:
 
 def _count(client: Client, endpoint: str, revision: int) -> int | None:
     """Return how many keys this one member had at a revision; None when that was compacted."""
+    if not revision:
+        # Nothing was ever written; etcd takes 0 for the newest revision.
+        return 0
     body = {**_ALL_KEYS, "count_only": True, "serializable": True, "revision": str(revision)}
     try:
         return int(client.ask("/v3/kv/range", body, endpoint=endpoint).get("count", 0))
