@@ -54,19 +54,29 @@ def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] |
         there are members that the inventory does not have) and ``problems``.
     """
     known = {host: found["etcd"] for host, found in readings.items() if found and host in shape["etcd"]}
-    data = {host: etcd["data"] for host, etcd in known.items() if etcd["data"]}
-    empty = [host for host in shape["etcd"] if host in known and host not in data]
-    unseen = [host for host in shape["etcd"] if host not in known]
-    members: list[dict[str, t.Any]] = next((etcd["members"] for etcd in known.values() if etcd["members"]), [])
     if not known:
         return {"new": False, "joining": [], "surplus": False, "problems": ["no etcd host was read in this run"]}
-    learners = [member["name"] for member in members if member["learner"]]
+    data = {host: etcd["data"] for host, etcd in known.items() if etcd["data"]}
+    empty = [host for host in shape["etcd"] if host in known and host not in data]
+    new = not data and known.keys() >= set(shape["etcd"])
+    members = _members(known)
     return {
-        "new": not data and not unseen,
-        "joining": ([] if not data and not unseen else empty) + [host for host in data if host in learners],
+        "new": new,
+        "joining": ([] if new else empty) + _learners(data, members),
         "surplus": bool(surplus(shape, members)),
         "problems": _foreign(known, data, members) + _lost(empty, members),
     }
+
+
+def _members(known: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the members as the first host whose etcd answers has them."""
+    return next((etcd["members"] for etcd in known.values() if etcd["members"]), [])
+
+
+def _learners(hosts: t.Iterable[str], members: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Return those of the hosts that have joined and do not vote yet."""
+    learners = {member["name"] for member in members if member["learner"]}
+    return [host for host in hosts if host in learners]
 
 
 def _foreign(

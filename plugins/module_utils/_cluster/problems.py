@@ -87,20 +87,22 @@ def _networks(shape: Topology, settings: Settings) -> list[str]:
             if network and address in network
         ]
     if pod:
-        size = settings["cluster_node_prefix_length"]
-        if not pod.prefixlen <= size <= pod.max_prefixlen - 2:
-            problems.append(
-                f"cluster_node_prefix_length: {size} does not fit cluster_pod_cidr {pod}; allowed: "
-                f"{pod.prefixlen} to {pod.max_prefixlen - 2}"
-            )
-        elif 2 ** (size - pod.prefixlen) < len(shape["workers"]):
-            problems.append(
-                f"cluster_pod_cidr {pod} has {2 ** (size - pod.prefixlen)} node networks of /{size}, and there are "
-                f"{len(shape['workers'])} workers"
-            )
+        problems += _node_networks(pod, settings["cluster_node_prefix_length"], len(shape["workers"]))
     if service:
         problems += _dns_address(settings["cluster_dns_address"], service)
     return problems
+
+
+def _node_networks(pod: ipaddress.IPv4Network | ipaddress.IPv6Network, size: int, workers: int) -> list[str]:
+    if not pod.prefixlen <= size <= pod.max_prefixlen - 2:
+        return [
+            f"cluster_node_prefix_length: {size} does not fit cluster_pod_cidr {pod}; allowed: "
+            f"{pod.prefixlen} to {pod.max_prefixlen - 2}"
+        ]
+    networks = 2 ** (size - pod.prefixlen)
+    if networks < workers:
+        return [f"cluster_pod_cidr {pod} has {networks} node networks of /{size}, and there are {workers} workers"]
+    return []
 
 
 def _dns_address(value: t.Any, service: ipaddress.IPv4Network | ipaddress.IPv6Network) -> list[str]:

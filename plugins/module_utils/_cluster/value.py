@@ -54,13 +54,9 @@ def cluster(
     problems = argument_problems(errors) + [text for text in wrong_arguments(known, values) if text not in said]
     wanted = settings(known, values)
     parts = wanted.get("cluster_hosts", {})
-    problems += [
-        f"cluster_hosts.{part} has {host}, which is not in the inventory; take it out, or give the inventory the host"
-        for part, hosts in parts.items()
-        for host in hosts
-        if host not in host_variables
-    ]
-    if not parts or any(host not in host_variables for hosts in parts.values() for host in hosts):
+    unknown = _unknown_hosts(parts, host_variables)
+    problems += unknown
+    if not parts or unknown:
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
@@ -81,6 +77,15 @@ def cluster(
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)
     return {"spec": spec, "status": found, "plan": plan}
+
+
+def _unknown_hosts(parts: t.Mapping[str, t.Iterable[str]], host_variables: t.Container[str]) -> list[str]:
+    return [
+        f"cluster_hosts.{part} has {host}, which is not in the inventory; take it out, or give the inventory the host"
+        for part, hosts in parts.items()
+        for host in hosts
+        if host not in host_variables
+    ]
 
 
 def _given(known: Options, given: t.Mapping[str, t.Any]) -> Options:

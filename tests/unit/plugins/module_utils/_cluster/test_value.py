@@ -320,6 +320,11 @@ def test_the_logic_is_pure(path):
     assert others <= PURE | ALLOWED | READS.get(path.name, set())
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not used & {"open", "input", "print", "exec", "eval", "__import__"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=[path.name for path in SOURCES])
+def test_nothing_but_the_catalogue_is_read(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     reading_functions = {
         function.name
         for function in ast.walk(tree)
