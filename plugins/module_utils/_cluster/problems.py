@@ -303,7 +303,7 @@ def _cni(host: str, facts: Reading, settings: Settings) -> list[str]:
             problems.append(
                 f"{host}: the cluster on it was made with cluster_pod_network={ours[name]}, the inventory says "
                 f"{chosen}; its pods would be cut off from new ones: put the old value back, build a new cluster, or "
-                "move this one as docs/networks.md says"
+                "move this one as docs/operate/networks.md says"
             )
         elif chosen != "none":
             problems.append(

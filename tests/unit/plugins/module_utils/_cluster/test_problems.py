@@ -419,7 +419,7 @@ HOSTS: list[tuple[dict[str, t.Any], dict[str, dict[str, t.Any]], list[str]]] = [
             [
                 f"wrk01: the cluster on it was made with cluster_pod_network=bridge, the inventory says {chosen}; its "
                 "pods would be cut off from new ones: put the old value back, build a new cluster, or move this one "
-                "as docs/networks.md says"
+                "as docs/operate/networks.md says"
             ],
         )
         for chosen in ("flannel", "none")
