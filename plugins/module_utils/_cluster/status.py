@@ -24,6 +24,7 @@ def status(shape: Topology, readings: t.Mapping[str, Reading]) -> Status:
     """
     found = [reading for reading in readings.values() if reading]
     data = [reading["etcd"]["data"] for reading in found if reading["etcd"]["data"]]
+    controllers = [readings[host] for host in shape["controllers"] if readings.get(host)]
     return {
         "exists": any(reading["cluster"] for reading in found) or bool(data),
         "hosts": {host: readings.get(host, {}) for host in shape["hosts"]},
@@ -31,6 +32,9 @@ def status(shape: Topology, readings: t.Mapping[str, Reading]) -> Status:
             "cluster_id": data[0]["cluster_id"] if data else "",
             "members": next((reading["etcd"]["members"] for reading in found if reading["etcd"]["members"]), []),
         },
+        # The other hosts cannot do without the API: it is expected to run where no controller can be asked.
+        "api_serves": not controllers
+        or any(reading["units"].get("kube-apiserver.service") == "active" for reading in controllers),
         # Every API server says the same; one that does not answer says nothing.
         "nodes": next((reading["nodes"] for reading in found if reading["nodes"]), {}),
     }
