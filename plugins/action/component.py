@@ -20,6 +20,8 @@ from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes impor
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
 _MODULE = "hardway.kubernetes.component"
+# In the place of content. Not the old content with something added to it: that may be a key.
+_CHANGED = "{} is changed by an earlier task\n"
 
 
 class ActionModule(ActionBase):
@@ -150,7 +152,8 @@ class ActionModule(ActionBase):
 
     def _content(self, entry: dict[str, t.Any], task_vars: dict[str, t.Any]) -> bytes | None:
         if "content" in entry:
-            return str(entry["content"]).encode()
+            changing = [path for path in entry.get("made_from") or [] if os.path.realpath(path) in self._changing]
+            return _CHANGED.format(changing[0]).encode() if changing else str(entry["content"]).encode()
         return self._read_or_render(entry, task_vars) if "template" in entry or "src" in entry else None
 
     def _read_or_render(self, entry: dict[str, t.Any], task_vars: dict[str, t.Any]) -> bytes:
@@ -161,8 +164,7 @@ class ActionModule(ActionBase):
             with open(source, "rb") as stream:
                 content = stream.read()
             if os.path.realpath(source) in self._changing:
-                # Not the old content with something added to it: that may be a key.
-                return f"{entry['src']} is changed by an earlier task\n".encode()
+                return _CHANGED.format(entry["src"]).encode()
             return content
         except (AnsibleError, OSError) as error:
             if "src" in entry and self._task.check_mode:

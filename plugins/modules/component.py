@@ -93,6 +93,14 @@ options:
       content:
         description: The content itself.
         type: str
+      made_from:
+        description:
+          - Files on the control node from which O(files[].content) was made.
+          - In check mode the path counts as changed when an earlier M(hardway.kubernetes.x509_cfssl_compat) or
+            M(hardway.kubernetes.kubeconfig) names one of them as one that it changes.
+        type: list
+        elements: path
+        default: []
       target:
         description: What a link points to.
         type: str
@@ -327,6 +335,7 @@ _FILE = {
     "template": {"type": "str"},
     "src": {"type": "str"},
     "content": {"type": "str"},
+    "made_from": {"type": "list", "elements": "path", "default": []},
     "target": {"type": "str"},
     "owner": {"type": "str"},
     "group": {"type": "str"},

@@ -177,6 +177,20 @@ def test_what_an_earlier_task_changes_differs_in_check_mode_alone(run, tmp_path,
     assert decoded(sent["contents"]) == {"/etc/b.pem": "certificate\n"}
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_made_from_a_file_that_an_earlier_task_changes(run, tmp_path, check):
+    admin, other = str(tmp_path / "admin.kubeconfig"), str(tmp_path / "other")
+    run_notes.add_changed_files([admin])
+    sent = run(
+        {"path": "/root/.kube/config", "content": "merged", "secret": True, "made_from": [other, admin]},
+        {"path": "/etc/b", "content": "b", "made_from": [other]},
+        check=check,
+    )
+    wanted = f"{admin} is changed by an earlier task\n" if check else "merged"
+    assert decoded(sent["secret_contents"]) == {"/root/.kube/config": wanted}
+    assert decoded(sent["contents"]) == {"/etc/b": "b"}
+
+
 def test_check_mode_does_not_forgive_a_template(run):
     with pytest.raises(AnsibleActionFail):
         run({"path": "/etc/unit", "template": "no-such-file.j2"}, check=True)
