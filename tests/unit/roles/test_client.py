@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import pathlib
+import re
 import typing as t
 
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
+from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import kubeconfig_contexts
 
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "client"
 OWN = {"clusters": [], "users": [], "contexts": [{"name": "thw", "context": {}}], "current-context": "thw"}
@@ -22,6 +24,8 @@ OTHER = {"name": "prod", "context": {"cluster": "prod", "user": "admin"}}
 def load(file: str) -> t.Any:
     return DataLoader().load_from_file(str(ROLE / file), trusted_as_template=True)
 
+
+CONTEXTS = re.compile(r"\w+ \| hardway\.kubernetes\.kubeconfig_contexts")
 
 # The role's own name of what it reads on the host.
 FOUND = load("tasks/main.yml")[0]["register"]
@@ -40,6 +44,11 @@ def merges(tmp_path):
             found["content"] = base64.b64encode(text.encode()).decode()
         spec = {"name": "thw", "pki_directory": str(tmp_path)}
         variables = {**load("vars/main.yml"), "cluster": {"spec": spec}, FOUND: found}
+        variables |= {"found_contexts": kubeconfig_contexts(text or "")}
+        # Without the loader of collections, which a whole run of Ansible sets up, its filters are not known.
+        for name, value in variables.items():
+            if CONTEXTS.search(str(value)):
+                variables[name] = trust_as_template(CONTEXTS.sub("found_contexts", str(value)))
         return bool(Templar(loader=DataLoader(), variables=variables).template(variables[MERGES]))
 
     return merges
