@@ -24,7 +24,6 @@ def status(shape: Topology, readings: t.Mapping[str, Reading]) -> Status:
     """
     found = [reading for reading in readings.values() if reading]
     data = [reading["etcd"]["data"] for reading in found if reading["etcd"]["data"]]
-    controllers = [readings[host] for host in shape["controllers"] if readings.get(host)]
     return {
         "exists": any(reading["cluster"] for reading in found) or bool(data),
         "hosts": {host: readings.get(host, {}) for host in shape["hosts"]},
@@ -32,9 +31,12 @@ def status(shape: Topology, readings: t.Mapping[str, Reading]) -> Status:
             "cluster_id": data[0]["cluster_id"] if data else "",
             "members": next((reading["etcd"]["members"] for reading in found if reading["etcd"]["members"]), []),
         },
-        # The other hosts cannot do without the API: it is expected to run where no controller can be asked.
-        "api_serves": not controllers
-        or any(reading["units"].get("kube-apiserver.service") == "active" for reading in controllers),
+        "api_serves": _api_serves([readings[host] for host in shape["controllers"] if readings.get(host)]),
         # Every API server says the same; one that does not answer says nothing.
         "nodes": next((reading["nodes"] for reading in found if reading["nodes"]), {}),
     }
+
+
+def _api_serves(controllers: t.Sequence[Reading]) -> bool:
+    """Return whether an API server runs; it is expected to where no controller was read, as nodes cannot do without."""
+    return not controllers or any(found["units"].get("kube-apiserver.service") == "active" for found in controllers)

@@ -86,10 +86,13 @@ class Host:
         broken = [path for path, content in self.running.items() if "broken" in content]
         return f"{health.url} answers 500: {broken[0]} is broken" if broken else None
 
+    def package_lines(self, names: list[str]) -> str:
+        known = [name for name in self.packages if name.partition("=")[0] in names]
+        return "".join(f"{name} {self.packages[name]}\n" for name in known)
+
     def run(self, command, **_options):
         if command[0] == "dpkg-query":
-            known = [name for name in self.packages if name.partition("=")[0] in command]
-            return 1, "".join(f"{name} {self.packages[name]}\n" for name in known), "no packages found\n"
+            return 1, self.package_lines(command), "no packages found\n"
         if command[0] == "nginx":
             self.log.append("test")
             return self.test_code, "", "unknown directive\n"
