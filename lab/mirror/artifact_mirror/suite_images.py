@@ -4,7 +4,7 @@
 
 The programs that the tests talk to are built from the sources of the version that the name says. Alpine and BusyBox
 below them are replaced by Debian's packages: its busybox, with bash as sh, since busybox's own shell drops environment
-variables whose names are no identifiers.
+variables whose names are not identifiers.
 """
 
 from __future__ import annotations
