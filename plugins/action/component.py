@@ -23,7 +23,7 @@ _MODULE = "hardway.kubernetes.component"
 
 
 class ActionModule(ActionBase):
-    """Send what the module needs in one call, secret content apart from the rest; in a second one with the turn."""
+    """Send everything to the module in one call, secret content separately; a second call has the turn."""
 
     _supports_check_mode = True
     _supports_diff = True
@@ -100,7 +100,7 @@ class ActionModule(ActionBase):
         contents: dict[str, str] = {}
         secrets: dict[str, str] = {}
         files = []
-        # What these hold now is not what a real run would copy.
+        # A real run would copy other content than these files have now.
         self._changing = {os.path.realpath(path) for path in changed_files()} if self._task.check_mode else set()
         for given in arguments.get("files") or []:
             entry = dict(given)
@@ -120,7 +120,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _published(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the entries of the programs that the component installs: what it does not need does not go there."""
+        """Return the entries of the programs that the component installs; only these are sent to the host."""
         names = [*(arguments.get("programs") or []), *(arguments.get("tools") or [])]
         published = arguments.get("published") or {}
         try:
@@ -142,7 +142,7 @@ class ActionModule(ActionBase):
             with open(source, "rb") as stream:
                 content = stream.read()
             if os.path.realpath(source) in self._changing:
-                # Not the old content with something added to it: that may be a key.
+                # The old content is left out, because it may be a key.
                 return f"{entry['src']} is changed by an earlier task\n".encode()
             return content
         except (AnsibleError, OSError) as error:

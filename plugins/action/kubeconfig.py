@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say in check mode which files the module ``kubeconfig`` would change, for the tasks that copy them."""
+"""Record in check mode which files the module ``kubeconfig`` would change, for the tasks that copy them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes impor
 
 
 class ActionModule(ActionBase):
-    """Run the module, and note what it would have changed."""
+    """Run the module, and record the files that it would have changed."""
 
     _supports_check_mode = True
     _supports_diff = True

@@ -12,16 +12,16 @@ short_description: Add a step to the plan of this run
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - C(playbooks/plan.yml) reports what each task would change. The modules of this collection say so themselves; this
-    one says it for a task with another module.
+  - C(playbooks/plan.yml) reports what each task would change. The modules of this collection report this themselves;
+    this module reports it for a task with another module.
   - It runs on the control node. Nothing is changed.
 options:
   component:
-    description: What the step belongs to.
+    description: Component that the step belongs to.
     type: str
     required: true
   steps:
-    description: What the task did, or would do.
+    description: The changes of the task.
     type: list
     elements: str
     required: true
@@ -68,11 +68,11 @@ note:
       type: str
       sample: wrk01
     component:
-      description: What the step belongs to.
+      description: Component that the step belongs to.
       type: str
       sample: worker
     steps:
-      description: What the task did, or would do.
+      description: The changes of the task.
       type: list
       elements: str
       sample: [turn swap off]

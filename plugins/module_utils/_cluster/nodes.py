@@ -16,10 +16,10 @@ def unready_nodes(
     names: t.Iterable[str],
     readings: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
 ) -> list[str]:
-    """Return those of the named nodes that the API does not call Ready, or does not know.
+    """Return the named nodes that are not Ready, or do not exist in the API.
 
     :param readings: as in ``cluster.status.hosts``. Where the kubelet did not run when the host was read, only a
-        heartbeat since then counts: what the API knows of the node is older, and the host may have been rebuilt.
+        heartbeat since then counts: the conditions of the Node object are older, and the host may have been rebuilt.
     """
     heartbeats = {
         node["metadata"]["name"]: condition.get("lastHeartbeatTime")
