@@ -26,7 +26,7 @@ options:
     elements: str
     required: true
   effect:
-    description: What users of the cluster see of it. Empty when nothing.
+    description: Effect on users of the cluster. Empty without one.
     type: str
     default: ""
 attributes:
@@ -77,7 +77,7 @@ note:
       elements: str
       sample: [turn swap off]
     effect:
-      description: What users of the cluster see of it.
+      description: Effect on users of the cluster.
       type: str
       sample: ""
 """

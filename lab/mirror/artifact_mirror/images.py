@@ -267,7 +267,7 @@ def _check_version(files: dict[PurePosixPath, Path], name: str, title: str, vers
 
 
 def _flannel_wants(name: str, triplet: str) -> bool:
-    """What of the packages and their dependencies flanneld calls, and their licences."""
+    """Return the programs of the packages and their dependencies that flanneld calls, and their licences."""
     if name.endswith("/copyright"):
         return True
     if "/gconv/" in name or "/perl" in name:
@@ -282,7 +282,7 @@ def _flannel_wants(name: str, triplet: str) -> bool:
 
 
 def _nginx_wants(name: str, triplet: str) -> bool:
-    """What of the packages and their dependencies the server needs to run, and their licences."""
+    """Return the files of the packages and their dependencies that the server needs, and their licences."""
     if name.endswith("/copyright"):
         return True
     if "/gconv/" in name or name == "bin/busybox":

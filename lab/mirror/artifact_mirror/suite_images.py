@@ -21,7 +21,7 @@ from .golang import GNU_TRIPLETS, Go
 from .images import NGINX_SITE, DebianFiles, accounts, busybox_applets
 from .oci import Layer, write_image
 
-# What agnhost's tests call beside agnhost, and busybox for all that is left.
+# Programs that agnhost's tests call beside agnhost, and busybox for all other ones.
 TOOLS = ["bash", "bind9-dnsutils", "busybox", "curl", "iperf", "iproute2", "libc-bin", "netcat-openbsd", "socat"]
 SHELL = ["bash", "busybox"]
 NGINX = [*SHELL, "nginx-light"]

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run does about the difference between what is wanted and what was found."""
+"""The plan of a run: the changes from the status to the specification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topolo
 
 __all__ = ("Change", "changes", "report", "summary")
 
-# What runs on the hosts of each part, in the order in which a run gets there.
+# The components of each part, in the order of a run.
 _CHAPTERS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("etcd", "etcd", "etcd.service", ("etcd",)),
     ("kube-apiserver", "controllers", "kube-apiserver.service", ("kube-apiserver",)),
@@ -39,7 +39,7 @@ class Change(t.TypedDict):
     hosts: list[str]
     component: str
     change: str
-    #: What users of the cluster see of it; empty when nothing.
+    #: The effect on users of the cluster; empty without one.
     effect: str
 
 
@@ -167,7 +167,7 @@ def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.An
     plan = cluster["plan"]
     noted = _noted(notes)
     said = {(host, change["component"]) for change in noted for host in change["hosts"]}
-    # What a component says of itself is more exact than what was derived from the readings.
+    # The notes of a component are more exact than the changes that were derived from the readings.
     derived = [
         {**change, "hosts": hosts}
         for change in plan["changes"]
