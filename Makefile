@@ -123,6 +123,9 @@ test-faults: setup ## what a client of the running lab sees while a part fails, 
 test-check-runs: setup ## check runs predict what real runs do, one edit of the inventory after another
 	@python -m pytest -q tests/lab/properties/test_check_mode.py --ansible-inventory=$(INVENTORY)
 
+test-plan: setup ## plan.yml names what a check run would change, for edits of the inventory
+	@python -m pytest -q tests/lab/properties/test_plan.py --ansible-inventory=$(INVENTORY)
+
 test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (makes the lab again)
 	@$(MAKE) --no-print-directory lab-down
 	@$(MAKE) --no-print-directory lab-hosts

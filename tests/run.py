@@ -185,6 +185,14 @@ PARTS = (
         "drawn",
     ),
     Part(
+        "plan",
+        ("test-plan",),
+        "lab",
+        10,
+        "plan.yml names what check runs would change, component by component and host by host, and touches nothing",
+        "drawn",
+    ),
+    Part(
         "tags and limits",
         ("test-tags",),
         "lab",

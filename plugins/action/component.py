@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read templates and files on the control node for the module ``component``, and let hosts take turns."""
+"""Read templates and files on the control node for the module ``component``, install packages, let hosts take turns."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes impor
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
 _MODULE = "hardway.kubernetes.component"
+# In the place of content. Not the old content with something added to it: that may be a key.
+_CHANGED = "{} is changed by an earlier task\n"
 
 
 class ActionModule(ActionBase):
@@ -45,6 +47,17 @@ class ActionModule(ActionBase):
         result = self._call(arguments, task_vars, turn="ask")
         if self._task.check_mode:
             self._note_steps(result, component, host)
+        asked: dict[str, t.Any] = {}
+        if "needs_packages" in result:
+            # apt has the last word: what it finds to be there, under another name, is no change.
+            asked = result
+            installed = self._install(asked["needs_packages"], task_vars)
+            if installed.get("failed"):
+                result = installed
+            else:
+                arguments["packages"] = []
+                asked = asked if installed.get("changed") else {}
+                result = self._call(arguments, task_vars, turn="ask")
         if result.pop("needs_turn", False):
             with turns.taken():
                 self._check_nobody_failed(turns, component, host)
@@ -56,7 +69,15 @@ class ActionModule(ActionBase):
                     raise
                 self._note_failure(turns, host, result)
         self._note_failure(turns, host, result)
-        return result
+        return _with_packages(asked, result)
+
+    def _install(self, packages: list[str], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        done: dict[str, t.Any] = self._execute_module(
+            module_name="ansible.builtin.apt",
+            module_args={"name": packages, "update_cache": True, "install_recommends": False},
+            task_vars=task_vars,
+        )
+        return done
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
@@ -131,7 +152,8 @@ class ActionModule(ActionBase):
 
     def _content(self, entry: dict[str, t.Any], task_vars: dict[str, t.Any]) -> bytes | None:
         if "content" in entry:
-            return str(entry["content"]).encode()
+            changing = [path for path in entry.get("made_from") or [] if os.path.realpath(path) in self._changing]
+            return _CHANGED.format(changing[0]).encode() if changing else str(entry["content"]).encode()
         return self._read_or_render(entry, task_vars) if "template" in entry or "src" in entry else None
 
     def _read_or_render(self, entry: dict[str, t.Any], task_vars: dict[str, t.Any]) -> bytes:
@@ -142,8 +164,7 @@ class ActionModule(ActionBase):
             with open(source, "rb") as stream:
                 content = stream.read()
             if os.path.realpath(source) in self._changing:
-                # The old content is left out, because it may be a key.
-                return f"{entry['src']} is changed by an earlier task\n".encode()
+                return _CHANGED.format(entry["src"]).encode()
             return content
         except (AnsibleError, OSError) as error:
             if "src" in entry and self._task.check_mode:
@@ -160,3 +181,13 @@ class ActionModule(ActionBase):
         path = self._find_needle("templates", template)
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         return str(lookup.run([path], variables=task_vars)[0]).encode()
+
+
+def _with_packages(asked: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the result of the whole task: what packages were installed, and what was done then."""
+    if not asked or "steps" not in result:
+        return result
+    lists: dict[str, t.Any] = {
+        key: [*asked[key], *result[key]] for key in ("steps", "reasons", "commands", "diff") if key in result
+    }
+    return {**result, **lists, "changed": True}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.noting import subject
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import RunNotes
 
 
@@ -19,17 +20,32 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Leave a note for this host."""
+        """Leave a note for this host, or the one that the task is delegated to."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
             {
                 "component": {"type": "str", "required": True},
-                "steps": {"type": "list", "elements": "str", "required": True},
+                "steps": {"type": "list", "elements": "str", "default": []},
+                "applied": {"type": "dict", "default": {}},
                 "effect": {"type": "str", "default": ""},
             }
         )
-        host = (task_vars or {}).get("inventory_hostname", "localhost")
-        note = {"host": host, **arguments}
-        RunNotes("steps").add(note)
+        steps = arguments["steps"] + [f"apply {name}" for name in _changed_objects(arguments["applied"])]
+        note = {
+            "host": subject(self, task_vars),
+            "component": arguments["component"],
+            "steps": steps,
+            "effect": arguments["effect"],
+        }
+        if steps:
+            RunNotes("steps").add(note)
         result.update(changed=False, note=note)
         return result
+
+
+def _changed_objects(applied: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the objects that kubernetes.core.k8s changed, by kind and name: of one, or of several at once."""
+    found = applied.get("result") or {}
+    one_by_one = found.get("results", [applied])
+    changed = [one["result"] for one in one_by_one if one.get("changed")]
+    return [f"{item['kind']} {item['metadata']['name']}" for item in changed]

@@ -12,7 +12,10 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, etcd, flags, nodes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import kubeconfig_merge
+from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import (
+    kubeconfig_contexts,
+    kubeconfig_merge,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import expiry
 
 
@@ -59,6 +62,7 @@ class FilterModule:
             "etcd_surplus": etcd.surplus,
             "image_archive": image_archive,
             "image_names": image_names,
+            "kubeconfig_contexts": kubeconfig_contexts,
             "kubeconfig_merge": kubeconfig_merge,
             "release_versions": release_versions,
             "unready_nodes": nodes.unready_nodes,

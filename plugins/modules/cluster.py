@@ -244,6 +244,10 @@ status:
           description: Its members, with C(id), C(name), C(peer_urls) and C(learner).
           type: list
           elements: dict
+    api_serves:
+      description: Whether an API server runs on a controller that was read. True too when no controller was read, so
+        that a run of other hosts expects the API to answer.
+      type: bool
     nodes:
       description: Nodes as an API server knows them, by name, see
         RV(hardway.kubernetes.host_facts#module:reading.nodes).

@@ -12,11 +12,11 @@ short_description: Install, configure and run one component of a host, as one tr
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - Reconciles one component of one host (programs, files, a systemd unit and its health endpoint) in this order. It
-    installs the programs, writes the files, enables and starts, restarts or reloads the unit, and waits until it is
-    healthy. Each part is optional.
-  - RV(steps) describes the changes in words and RV(reasons) the reasons. With C(-v), RV(commands) shows the
-    equivalent commands.
+  - Takes what one component of one host consists of (packages, programs, files, a systemd unit and its health
+    endpoint) and brings the host to it in this order. It installs packages and programs, writes the files, enables
+    and starts, restarts or reloads the unit, and waits until it is healthy. Each part is optional.
+  - RV(steps) says in words what is done and RV(reasons) why. With C(-v) one reads in RV(commands) what one would
+    have typed.
   - A program is downloaded and verified with the SHA-256 sum of its publisher before it replaces the old one. A
     file is replaced in one step, after its content was written completely. Programs and files that are up to date are
     not changed.
@@ -38,6 +38,13 @@ options:
     description: Name of the component. Hosts that change the component of the same name take turns.
     type: str
     required: true
+  packages:
+    description:
+      - Names of Debian packages that it needs, installed by M(ansible.builtin.apt) without the recommended ones when
+        one of them is missing. Packages are not taken back, and a new one restarts nothing.
+    type: list
+    elements: str
+    default: []
   programs:
     description:
       - Names of the programs to install. They must be among O(published). A new one restarts the unit.
@@ -88,6 +95,14 @@ options:
       content:
         description: The content itself.
         type: str
+      made_from:
+        description:
+          - Files on the control node from which O(files[].content) was made.
+          - In check mode the path counts as changed when an earlier M(hardway.kubernetes.x509_cfssl_compat) or
+            M(hardway.kubernetes.kubeconfig) names one of them as one that it changes.
+        type: list
+        elements: path
+        default: []
       target:
         description: Target of a link.
         type: str
@@ -207,7 +222,8 @@ options:
     type: dict
     default: {}
 notes:
-  - The action plugin of the same name reads templates and files on the control node, and lets hosts take turns.
+  - The action plugin of the same name reads templates and files on the control node, installs packages, and lets hosts
+    take turns.
 """
 
 EXAMPLES = r"""
@@ -236,9 +252,10 @@ EXAMPLES = r"""
         ca_cert: /var/lib/kubernetes/ca.pem
       timeout: 180
 
-- name: Run nginx, which the distribution installs
+- name: Run the distribution's nginx
   hardway.kubernetes.component:
     name: nginx
+    packages: [nginx]
     files:
       - path: /etc/nginx/nginx.conf
         template: nginx.conf.j2
@@ -321,6 +338,7 @@ _FILE = {
     "template": {"type": "str"},
     "src": {"type": "str"},
     "content": {"type": "str"},
+    "made_from": {"type": "list", "elements": "path", "default": []},
     "target": {"type": "str"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
@@ -349,6 +367,7 @@ _UNIT = {
 }
 _ARGUMENTS = {
     "name": {"type": "str", "required": True},
+    "packages": {"type": "list", "elements": "str", "default": []},
     "programs": {"type": "list", "elements": "str", "default": []},
     "tools": {"type": "list", "elements": "str", "default": []},
     "published": {"type": "dict", "default": {}},
@@ -405,6 +424,7 @@ def _component(module: AnsibleModule) -> Component:
         name=params["name"],
         programs=chosen(params["programs"], params["published"]),
         tools=chosen(params["tools"], params["published"]),
+        packages=params["packages"],
         files=_files(module, unit),
         unit=unit,
         opener=partial(open_url, timeout=params["download_timeout"], follow_redirects="safe"),
@@ -421,6 +441,8 @@ def main() -> None:
         component = _component(module)
         plan = component.plan()
         result.update(changed=bool(plan.steps), steps=plan.steps, reasons=plan.reasons, commands=plan.commands)
+        if plan.packages and not module.check_mode:
+            module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
         if plan.disturbs and module.params["turn"] == "ask" and not module.check_mode:
             module.exit_json(needs_turn=True, **{**result, "changed": False})
         seconds = None if module.check_mode else component.carry_out(plan)

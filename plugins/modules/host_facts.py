@@ -12,8 +12,8 @@ short_description: Read the facts of a host that the collection needs
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - Reads operating system, resources, clock, packages, units, installed programs and the settings of an existing
-    cluster, in one call. It replaces the gathering of all facts, and changes nothing.
+  - Reads operating system, resources, clock, units, installed programs and what an existing cluster was made
+    with, in one call. It takes the place of gathering all facts, and changes nothing.
   - The role P(hardway.kubernetes.cluster#role) runs it on each host and hands the readings to
     M(hardway.kubernetes.cluster), which returns them as C(cluster.status.hosts).
   - A reading is a result to register and not a fact. A fact cache could hold one of an earlier run.
@@ -98,10 +98,6 @@ reading:
     systemd_resolved:
       description: Whether systemd-resolved keeps a list of its own upstream resolvers.
       type: bool
-    packages:
-      description: Names of the installed Debian packages.
-      type: list
-      elements: str
     users:
       description: Numbers of the accounts, by name.
       type: dict

@@ -15,16 +15,21 @@ description:
   - C(playbooks/plan.yml) reports what each task would change. The modules of this collection report this themselves;
     this module reports it for a task with another module.
   - It runs on the control node. Nothing is changed.
+  - The note is about the host of the task, or the host that it is delegated to.
 options:
   component:
     description: Component that the step belongs to.
     type: str
     required: true
   steps:
-    description: The changes of the task.
+    description: What the task did, or would do. Nothing is noted without steps and changed objects.
     type: list
     elements: str
-    required: true
+    default: []
+  applied:
+    description: Result of M(kubernetes.core.k8s). Each object that it changed is a step.
+    type: dict
+    default: {}
   effect:
     description: Effect on users of the cluster. Empty without one.
     type: str
@@ -55,11 +60,22 @@ EXAMPLES = r"""
   hardway.kubernetes.note:
     component: worker
     steps: [turn swap off]
+
+- name: Run the DaemonSet
+  kubernetes.core.k8s:
+    src: daemon-set.yaml
+    apply: true
+  register: applied
+
+- name: Note what was applied
+  hardway.kubernetes.note:
+    component: daemon
+    applied: "{{ applied }}"
 """
 
 RETURN = r"""
 note:
-  description: The note that was left.
+  description: The note that was left; without steps none was.
   returned: always
   type: dict
   contains:

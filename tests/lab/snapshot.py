@@ -17,11 +17,12 @@ PKI = "the PKI directory"
 # again and counts that. A run that restarts them starts the count again.
 _ELECTED = ("kube-controller-manager", "kube-scheduler")
 
+# The journal of a component is there while it changes: the directory of journals has another time then, and is empty again.
 # A line each: path, inode, size, time of the last change, mode, owner; unit, restarts of its own, process, its start.
 _STATE = r"""
 find /etc/etcd /etc/kubernetes /etc/containerd /etc/cni /etc/nginx /etc/sysctl.d /etc/systemd/system /etc/crictl.yaml \
     /opt/cni /usr/local /root/.kube /var/lib/hardway /var/lib/kubernetes /var/lib/kube-proxy \
-    -printf '%p %i %s %C@ %m %u\n' 2>/dev/null
+    -not -path /var/lib/hardway/journal -printf '%p %i %s %C@ %m %u\n' 2>/dev/null
 find /var/lib/kubelet -maxdepth 1 -type f -not -name '*_state' -printf '%p %i %s %C@ %m %u\n' 2>/dev/null
 for unit in etcd kube-apiserver kube-controller-manager kube-scheduler nginx containerd kubelet kube-proxy \
     pod-network systemd-sysctl; do

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether nodes are ready, from the Node objects of the API."""
+"""Whether nodes are ready, from the Node objects of the API or from the readings."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ __all__ = ("unready_nodes",)
 
 
 def unready_nodes(
-    nodes: t.Iterable[t.Mapping[str, t.Any]],
+    nodes: t.Iterable[t.Mapping[str, t.Any]] | t.Mapping[str, t.Mapping[str, t.Any]],
     names: t.Iterable[str],
     readings: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
 ) -> list[str]:
-    """Return the named nodes that are not Ready, or do not exist in the API.
+    """Return those of the named nodes that are not Ready, or not known.
 
+    :param nodes: Node objects of the API, or ``cluster.status.nodes``. Of the latter a node is ready that has its part
+        of the pod network, and whose kubelet ran when the host was read: it is not newer than the readings.
     :param readings: as in ``cluster.status.hosts``. Where the kubelet did not run when the host was read, only a
         heartbeat since then counts: the conditions of the Node object are older, and the host may have been rebuilt.
     """
+    if isinstance(nodes, t.Mapping):
+        ready_then = [name for name, node in nodes.items() if node["ready"] and node["pod_cidr"]]
+        return [name for name in names if name not in ready_then or not _kubelet_ran(name, readings)]
     heartbeats = {
         node["metadata"]["name"]: condition.get("lastHeartbeatTime")
         for node in nodes
@@ -31,13 +36,18 @@ def unready_nodes(
     def ready(name: str) -> bool:
         if name not in heartbeats:
             return False
-        reading = (readings or {}).get(name, {})
-        if reading.get("units", {}).get("kubelet.service", "active") == "active":
+        if _kubelet_ran(name, readings):
             return True
         # Heartbeats are whole seconds.
-        return bool(heartbeats[name]) and _epoch(heartbeats[name]) >= int(reading["read_at"])
+        return bool(heartbeats[name]) and _epoch(heartbeats[name]) >= int((readings or {})[name]["read_at"])
 
     return [name for name in names if not ready(name)]
+
+
+def _kubelet_ran(name: str, readings: t.Mapping[str, t.Mapping[str, t.Any]] | None) -> bool:
+    """Return whether the kubelet ran when the host was read; True where it was not."""
+    units = (readings or {}).get(name, {}).get("units", {})
+    return bool(units.get("kubelet.service", "active") == "active")
 
 
 def _epoch(timestamp: str) -> float:

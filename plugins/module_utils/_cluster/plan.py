@@ -12,7 +12,10 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import url
 
-__all__ = ("Change", "changes", "report", "summary")
+__all__ = ("MEMBERSHIP", "Change", "changes", "report", "summary")
+
+#: Component of changes to the list of etcd's members.
+MEMBERSHIP = "etcd membership"
 
 # The components of each part, in the order of a run.
 _CHAPTERS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -92,7 +95,7 @@ def _membership_changes(spec: Spec, status: Status, membership: Membership) -> l
     found: list[Change] = [
         {
             "hosts": [host],
-            "component": "etcd",
+            "component": MEMBERSHIP,
             "change": "join the etcd cluster, as a learner first",
             "effect": "no interruption",
         }
@@ -103,7 +106,7 @@ def _membership_changes(spec: Spec, status: Status, membership: Membership) -> l
         found.append(
             {
                 "hosts": [member["name"] or member["id"] for member in leaving],
-                "component": "etcd",
+                "component": MEMBERSHIP,
                 "change": "remove from the etcd cluster: the inventory does not have it",
                 "effect": "no interruption",
             }
@@ -144,18 +147,31 @@ def summary(spec: Spec, status: Status, plan: t.Mapping[str, t.Any], *, nothing:
     return lines + [f"Warning: {warning}" for warning in plan["warnings"]]
 
 
-def _noted(notes: t.Iterable[t.Mapping[str, t.Any]]) -> list[Change]:
-    """Return what components said, hosts with the same steps together."""
+def _noted(notes: t.Iterable[t.Mapping[str, t.Any]], order: t.Sequence[str]) -> list[Change]:
+    """Return what components said, hosts with the same steps together.
+
+    Hosts that work at the same time leave their notes in any order: components come in the order of the run, hosts in
+    that of the inventory.
+    """
+    components: list[str] = []
     found: dict[tuple[str, str, str], list[str]] = {}
     for note in notes:
-        key = (str(note["component"]), ", ".join(note["steps"]), str(note.get("effect") or ""))
-        hosts = found.setdefault(key, [])
+        component = str(note["component"])
+        if component not in components:
+            components.append(component)
+        hosts = found.setdefault((component, ", ".join(note["steps"]), str(note.get("effect") or "")), [])
         if note["host"] not in hosts:
             hosts.append(str(note["host"]))
-    return [
+    # The control node is not part of the inventory, and comes first.
+    place = {host: number for number, host in enumerate(order)}
+    for hosts in found.values():
+        hosts.sort(key=lambda host: place.get(host, -1))
+    said: list[Change] = [
         {"hosts": hosts, "component": component, "change": change, "effect": effect}
         for (component, change, effect), hosts in found.items()
     ]
+    said.sort(key=lambda change: (components.index(change["component"]), place.get(change["hosts"][0], -1)))
+    return said
 
 
 def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
@@ -165,12 +181,15 @@ def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.An
     :param notes: ``host``, ``component``, ``steps`` and ``effect`` of each component that would change, in order.
     """
     plan = cluster["plan"]
-    noted = _noted(notes)
+    noted = _noted(notes, cluster["spec"].get("topology", {}).get("hosts", []))
     said = {(host, change["component"]) for change in noted for host in change["hosts"]}
-    # The notes of a component are more exact than the changes that were derived from the readings.
+    # A member that leaves may have no host of its own; another one removes it, and says so.
+    members_said = any(change["component"] == MEMBERSHIP for change in noted)
+    # What a component says of itself is more exact than what was derived from the readings.
     derived = [
         {**change, "hosts": hosts}
         for change in plan["changes"]
+        if not (members_said and change["component"] == MEMBERSHIP)
         if (hosts := [host for host in change["hosts"] if (host, change["component"]) not in said])
     ]
     whole = {"changes": derived + noted, "warnings": plan["warnings"], "problems": plan["problems"]}

@@ -313,6 +313,32 @@ def _cni(host: str, facts: Reading, settings: Settings) -> list[str]:
     return problems
 
 
+def _datapath(host: str, facts: Reading, settings: Settings) -> list[str]:
+    wanted = settings["cluster_pod_network"] == "weave" and settings["pod_network_weave_fast_datapath"]
+    if not wanted or facts["openvswitch"]:
+        return []
+    return [
+        f"{host}: its kernel does not have openvswitch, which Weave Net's fast datapath needs. Install a kernel that "
+        "has it, or set pod_network_weave_fast_datapath to false; on a cluster that runs with the fast datapath this "
+        "cuts pods off until every worker is restarted."
+    ]
+
+
+def _pods_resolvers(host: str, facts: Reading, settings: Settings) -> list[str]:
+    """CoreDNS, which may run on any worker, would ask itself, notice the loop, and stop."""
+    upstreams = settings["addons_dns_upstreams"]
+    uses_the_hosts = isinstance(upstreams, (list, tuple)) and "/etc/resolv.conf" in upstreams
+    if not uses_the_hosts or facts["systemd_resolved"]:
+        return []
+    found = facts["nameservers"]
+    if any(not address.startswith("127.") and address != "::1" for address in found):
+        return []
+    return [
+        f"{host}: /etc/resolv.conf names {', '.join(found) or 'no server'}, which pods cannot reach. Set "
+        "addons_dns_upstreams to the addresses of your resolvers, or to [] for none."
+    ]
+
+
 def _quorum(shape: Topology, facts: t.Mapping[str, Reading]) -> list[str]:
     members: list[str] = []
     for found in facts.values():
@@ -345,7 +371,8 @@ def host_problems(
         problems += _resources(host, found, settings, member=host in shape["etcd"])
         problems += _existing(host, found, settings)
         if host in shape["workers"]:
-            problems += _cni(host, found, settings)
+            problems += _cni(host, found, settings) + _datapath(host, found, settings)
+            problems += _pods_resolvers(host, found, settings)
         address = shape["addresses"].get(host)
         if address and found["addresses"] and address not in found["addresses"]:
             problems.append(

@@ -31,6 +31,12 @@ def status(shape: Topology, readings: t.Mapping[str, Reading]) -> Status:
             "cluster_id": data[0]["cluster_id"] if data else "",
             "members": next((reading["etcd"]["members"] for reading in found if reading["etcd"]["members"]), []),
         },
+        "api_serves": _api_serves([readings[host] for host in shape["controllers"] if readings.get(host)]),
         # Every API server says the same; one that does not answer says nothing.
         "nodes": next((reading["nodes"] for reading in found if reading["nodes"]), {}),
     }
+
+
+def _api_serves(controllers: t.Sequence[Reading]) -> bool:
+    """Return whether an API server runs; it is expected to where no controller was read, as nodes cannot do without."""
+    return not controllers or any(found["units"].get("kube-apiserver.service") == "active" for found in controllers)

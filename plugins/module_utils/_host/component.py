@@ -20,6 +20,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._files.journal 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import HostFiles
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import units
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import Opener
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import missing
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import Program, Programs
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health, Unit, Wanted
 
@@ -70,9 +71,10 @@ class ComponentUnit:
 class Plan:
     """The steps of a transaction.
 
-    :ivar steps: the steps in words, in their order.
-    :ivar reasons: the reasons for them.
-    :ivar commands: the equivalent commands.
+    :ivar steps: in words, in the order in which they are done.
+    :ivar reasons: why.
+    :ivar commands: what one would have typed.
+    :ivar packages: Debian packages that are missing.
     :ivar replaces: programs or files are replaced.
     :ivar actions: systemctl's actions, see :func:`units.plan_unit`.
     """
@@ -81,6 +83,7 @@ class Plan:
     reasons: list[str] = dataclasses.field(default_factory=list)
     commands: list[str] = dataclasses.field(default_factory=list)
     diff: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    packages: list[str] = dataclasses.field(default_factory=list)
     programs: list[Program] = dataclasses.field(default_factory=list)
     files: list[ComponentFile] = dataclasses.field(default_factory=list)
     actions: list[str] = dataclasses.field(default_factory=list)
@@ -103,6 +106,7 @@ class Component:
     :param programs: programs that it installs.
     :param tools: further programs, which the unit does not run.
     :param files: paths, in the order in which they are made.
+    :param packages: Debian packages that it needs; installing them is the caller's part.
     :param records: directory of the collection's records.
     :param opener: opens an address of a program.
     :param run: runs a command and returns (return code, stdout, stderr).
@@ -120,6 +124,7 @@ class Component:
         opener: Opener,
         run: Run,
         tools: t.Sequence[Program] = (),
+        packages: t.Sequence[str] = (),
         records: str = RECORDS,
         accounts_later: bool = False,
     ) -> None:
@@ -130,6 +135,7 @@ class Component:
         self.name = name
         self._wanted = list(programs)
         self._tools = list(tools)
+        self._packages = list(packages)
         self._files = list(files)
         self._options = unit
         self._unit = Unit(unit.name, run=run) if unit else None
@@ -147,15 +153,30 @@ class Component:
     def plan(self) -> Plan:
         """Return what has to be done. Nothing is changed.
 
+        Where packages are missing, it ends with them unless this is check mode: what they bring is not there to be
+        compared with yet.
+
         :raises HardwayError: the wanted state is not possible on this host.
         """
         plan = Plan()
+        self._plan_packages(plan)
+        if plan.packages and not self._accounts_later:
+            return plan
         written = self._plan_programs(plan)
         written += self._plan_files(plan)
         if self._unit and self._options:
             self._unit.refresh()
             self._plan_unit(plan, written)
         return plan
+
+    def _plan_packages(self, plan: Plan) -> None:
+        plan.packages = missing(self._packages, self._run)
+        if plan.packages:
+            plan.steps += [f"install the package {name}" for name in plan.packages]
+            plan.reasons += [f"the package {name} is not installed" for name in plan.packages]
+            plan.commands.append("apt-get update")
+            plan.commands.append(shlex.join(["apt-get", "install", "--no-install-recommends", *plan.packages]))
+            plan.diff.append({"before": "", "after": "".join(f"{name}\n" for name in plan.packages)})
 
     def _plan_programs(self, plan: Plan) -> list[str]:
         written: list[str] = []

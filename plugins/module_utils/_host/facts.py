@@ -109,11 +109,6 @@ def _addresses(run: Run) -> list[str]:
     return re.findall(r"\sinet6?\s+([0-9a-fA-F.:]+)/", out)
 
 
-def _packages(run: Run) -> list[str]:
-    out = _output(run, ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])
-    return [line.split()[0] for line in out.splitlines() if line.endswith(" installed")]
-
-
 def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
     """Return the names of the files that a container runtime would take a network from."""
     try:
@@ -216,7 +211,6 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "fstab_swap": bool(re.search(r"^[^#\s]\S*\s+\S+\s+swap\s", _text("/etc/fstab"), re.MULTILINE)),
         "nameservers": re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE),
         "systemd_resolved": os.path.exists("/run/systemd/resolve/resolv.conf"),
-        "packages": _packages(run),
         "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
         "units": units,
         "programs": _programs(),

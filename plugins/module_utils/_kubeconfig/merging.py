@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A context of one kubeconfig merged into another, as text: for files of hosts that have python3 alone."""
+"""Contexts of kubeconfigs as text, and one merged into another: for files of hosts that have python3 alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,20 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.requiremen
     CRYPTOGRAPHY_ERROR,
 )
 
-__all__ = ("kubeconfig_merge",)
+__all__ = ("kubeconfig_contexts", "kubeconfig_merge")
+
+_ADVICE = "Repair it or move it away."
+
+
+def kubeconfig_contexts(kubeconfig: str) -> list[str]:
+    """Return the names of a kubeconfig's contexts.
+
+    :raises KubeconfigError: it cannot be read.
+    """
+    if YAML_ERROR is not None:
+        raise KubeconfigError(f"PyYAML is needed on the control node: {YAML_ERROR}.")
+    found = load(kubeconfig, where="the kubeconfig that is there", advice=_ADVICE)
+    return [context["name"] for context in found.get("contexts") or []]
 
 
 def kubeconfig_merge(
@@ -49,7 +62,7 @@ def kubeconfig_merge(
     for library, error in ((CRYPTOGRAPHY, CRYPTOGRAPHY_ERROR), ("PyYAML", YAML_ERROR)):
         if error is not None:
             raise KubeconfigError(f"{library} is needed on the control node: {error}.")
-    kept = load(kubeconfig, where="the kubeconfig to merge into", advice="Repair it or move it away.")
+    kept = load(kubeconfig, where="the kubeconfig to merge into", advice=_ADVICE)
     # PyYAML writes plain text alone, and text of a template is tagged.
     taken = imported(content, "content").renamed(
         context=context and str(context), cluster_name=cluster_name and str(cluster_name), user=user and str(user)

@@ -42,6 +42,12 @@ GIVEN_SECRET = task("weave.yml", "Hand the password")["register"]
 ADDRESSES = {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23", "gone": "10.0.0.24"}
 
 
+# The same, as cluster.status.nodes has it.
+STATUS_NODES = {
+    node["metadata"]["name"]: {"ready": True, "pod_cidr": node["spec"].get("podCIDR", "")} for node in NODES
+}
+
+
 def templar(
     pod_network: str, *, host: str = "ctl01", workers: t.Sequence[str] = ("wrk01", "wrk02"), **variables: t.Any
 ) -> Templar:
@@ -59,12 +65,16 @@ def templar(
         "images": {name: f"registry.example.com/{name}:1" for name in ("flannel", "weave-kube", "weave-npc")},
         "kube_proxy_health_url": "http://127.0.0.1:10256/healthz",
     }
-    status = {"hosts": {name: {"openvswitch": name != "wrk02"} for name in (*workers, "ctl01")}}
+    status = {
+        "hosts": {name: {"openvswitch": name != "wrk02"} for name in (*workers, "ctl01")},
+        "nodes": {},
+        "api_serves": True,
+    }
     seen |= {
         "ansible_check_mode": False,
         "ansible_play_hosts": ["ctl01", *workers],
         "ansible_search_path": [str(ROLE)],
-        "cluster": {"spec": spec, "status": status},
+        "cluster": {"spec": spec, "status": status | variables.pop("status", {}), "check_mode": False},
         "inventory_hostname": host,
         READ_NODES: {"resources": NODES},
         INTERFACE_MTU: 0,
@@ -90,6 +100,19 @@ def routes(host: str, pod_network: str, **options: t.Any) -> list[str]:
 @pytest.mark.parametrize("pod_network", ["bridge", "flannel"])
 def test_a_controller_reaches_each_node_s_pods_through_that_node(pod_network):
     assert routes("ctl01", pod_network) == ["10.200.0.0/24 via 10.0.0.21", "10.200.1.0/24 via 10.0.0.22"]
+
+
+@pytest.mark.parametrize("pod_network", ["bridge", "flannel", "weave"])
+def test_what_was_read_before_the_run_says_the_same(pod_network):
+    """The task that reads the nodes is skipped where it is enough."""
+    early = {READ_NODES: {"changed": False, "skipped": True}, "status": {"nodes": STATUS_NODES}}
+    for host in ("ctl01", "wrk01"):
+        assert routes(host, pod_network, **early) == routes(host, pod_network)
+    if pod_network != "weave":
+        options = {"host": "wrk02"}
+        assert rendered("pod-network.conflist.j2", pod_network, **options, **early) == rendered(
+            "pod-network.conflist.j2", pod_network, **options
+        )
 
 
 def test_a_worker_does_not_need_a_route_to_its_own_pods():

@@ -177,6 +177,20 @@ def test_what_an_earlier_task_changes_differs_in_check_mode_alone(run, tmp_path,
     assert decoded(sent["contents"]) == {"/etc/b.pem": "certificate\n"}
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_made_from_a_file_that_an_earlier_task_changes(run, tmp_path, check):
+    admin, other = str(tmp_path / "admin.kubeconfig"), str(tmp_path / "other")
+    run_notes.add_changed_files([admin])
+    sent = run(
+        {"path": "/root/.kube/config", "content": "merged", "secret": True, "made_from": [other, admin]},
+        {"path": "/etc/b", "content": "b", "made_from": [other]},
+        check=check,
+    )
+    wanted = f"{admin} is changed by an earlier task\n" if check else "merged"
+    assert decoded(sent["secret_contents"]) == {"/root/.kube/config": wanted}
+    assert decoded(sent["contents"]) == {"/etc/b": "b"}
+
+
 def test_check_mode_does_not_forgive_a_template(run):
     with pytest.raises(AnsibleActionFail):
         run({"path": "/etc/unit", "template": "no-such-file.j2"}, check=True)
@@ -232,6 +246,72 @@ def test_what_a_host_does_not_install_does_not_go_there(run):
 def test_an_unknown_program(run):
     with pytest.raises(AnsibleActionFail, match=r"programs: c is not published; known programs: a$"):
         run(programs=["c"], published={"a": PROGRAM})
+
+
+# --- packages -------------------------------------------------------------------------------------
+
+WITH_PACKAGES = {
+    "changed": False,
+    "needs_packages": ["nginx"],
+    "steps": ["install the package nginx"],
+    "reasons": ["the package nginx is not installed"],
+    "commands": ["apt-get update", "apt-get install --no-install-recommends nginx"],
+    "diff": [{"before": "", "after": "nginx\n"}],
+}
+STARTED = {"changed": True, "steps": ["start nginx.service"], "reasons": [], "commands": ["systemctl"], "diff": []}
+
+
+@pytest.fixture
+def install(action):
+    """Run the plugin on a host that lacks a package; return its result and the calls of modules."""
+
+    def install(*answers):
+        made = action(packages=["nginx", "curl"])
+        with mock.patch.object(made, "_execute_module", side_effect=[dict(answer) for answer in answers]) as module:
+            result = made.run(task_vars={"inventory_hostname": "ctl01"})
+        return result, [call.kwargs for call in module.call_args_list]
+
+    return install
+
+
+def test_packages_are_installed_before_the_rest(install):
+    result, calls = install(WITH_PACKAGES, {"changed": True}, STARTED)
+    assert [call["module_name"] for call in calls] == [
+        "hardway.kubernetes.component",
+        "ansible.builtin.apt",
+        "hardway.kubernetes.component",
+    ]
+    assert calls[1]["module_args"] == {"name": ["nginx"], "update_cache": True, "install_recommends": False}
+    assert result == {
+        "changed": True,
+        "steps": ["install the package nginx", "start nginx.service"],
+        "reasons": WITH_PACKAGES["reasons"],
+        "commands": [*WITH_PACKAGES["commands"], "systemctl"],
+        "diff": WITH_PACKAGES["diff"],
+    }
+
+
+def test_packages_and_a_turn(install):
+    result, calls = install(WITH_PACKAGES, {"changed": True}, {**ASKS, "diff": []}, DONE)
+    assert [call["module_args"].get("turn") for call in calls] == ["ask", None, "ask", "taken"]
+    assert result["steps"] == ["install the package nginx", "restart etcd.service"]
+
+
+def test_packages_are_a_change_when_nothing_else_is(install):
+    result, _calls = install(WITH_PACKAGES, {"changed": True}, {"changed": False, "steps": []})
+    assert (result["changed"], result["steps"]) == (True, ["install the package nginx"])
+
+
+def test_what_apt_finds_under_another_name_is_no_change(install):
+    result, _calls = install(WITH_PACKAGES, {"changed": False}, {"changed": False, "steps": []})
+    assert result == {"changed": False, "steps": []}
+
+
+def test_a_package_that_cannot_be_installed_stops_the_others(install, hosts):
+    result, _calls = install(WITH_PACKAGES, {"failed": True, "msg": "No package matching 'nginx' is available"})
+    assert result["msg"] == "No package matching 'nginx' is available"
+    with pytest.raises(AnsibleActionFail, match="the change failed on ctl01: No package matching"):
+        hosts.change("ctl02", DONE)
 
 
 # --- turns ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""x509_cfssl_compat and kubeconfig as actions: what check mode tells the tasks that follow."""
+"""Actions that note what their modules would change: for the plan, and for the tasks that follow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from unittest import mock
 
 import pytest
 from ansible.playbook.task import Task
-from ansible_collections.hardway.kubernetes.plugins.action import kubeconfig, x509_cfssl_compat
+from ansible_collections.hardway.kubernetes.plugins.action import (
+    etcd_member,
+    image_archives,
+    kubeconfig,
+    note,
+    x509_cfssl_compat,
+)
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils import run_notes
 
 
@@ -55,6 +61,69 @@ def test_a_run_that_writes_notes_nothing(run, plugin):
     assert run(plugin, "/pki/a.pem", check=False, directory="/pki") == {"directory": "/pki"}
     assert run_notes.changed_files() == []
     assert run_notes.RunNotes("steps").read() == []
+
+
+@pytest.fixture
+def noted(monkeypatch, tmp_path):
+    """Run an action whose module answers this; return the notes of the run."""
+    monkeypatch.setattr(run_notes.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+
+    def noted(plugin, answer=None, *, check=True, delegate_to=None, **arguments):
+        task = Task()
+        task.args, task.check_mode, task.delegate_to = arguments, check, delegate_to
+        made = plugin.ActionModule(
+            task=task,
+            connection=mock.MagicMock(),
+            play_context=mock.MagicMock(),
+            loader=None,
+            templar=None,
+            shared_loader_obj=None,
+        )
+        with mock.patch.object(made, "_execute_module", return_value=answer):
+            made.run(task_vars={"inventory_hostname": "wrk01"})
+        return [(one["host"], one["component"], one["steps"]) for one in run_notes.RunNotes("steps").read()]
+
+    return noted
+
+
+def test_image_archives(noted):
+    answer = {"changed": True, "imported": {"/srv/a.tar": "it was not imported", "https://m.test/b.tar": "changed"}}
+    assert noted(image_archives, answer, check=False) == []
+    assert noted(image_archives, {"changed": False, "imported": {}}) == []
+    assert noted(image_archives, answer) == [("wrk01", "images", ["import a.tar", "import b.tar"])]
+
+
+def test_etcd_member(noted):
+    """Another member does it; the plan names the host that joins."""
+    answer = {"changed": True, "actions": ["add wrk01 as a learner"]}
+    expected = [("wrk01", "etcd membership", ["add wrk01 as a learner"])]
+    assert noted(etcd_member, answer, delegate_to="ctl01") == expected
+
+
+def applied(kind, name, *, changed):
+    return {"changed": changed, "result": {"kind": kind, "metadata": {"name": name}}}
+
+
+def test_objects_that_were_applied(noted):
+    several = {
+        "changed": True,
+        "result": {
+            "results": [
+                applied("ConfigMap", "coredns", changed=False),
+                applied("Deployment", "coredns", changed=True),
+            ]
+        },
+    }
+    one = applied("DaemonSet", "flannel", changed=True)
+    assert noted(note, component="CoreDNS") == []
+    assert noted(note, component="CoreDNS", applied={"changed": False, "skipped": True}) == []
+    assert noted(note, component="CoreDNS", applied=applied("DaemonSet", "flannel", changed=False)) == []
+    assert noted(note, component="CoreDNS", applied=several, delegate_to="localhost") == [
+        ("localhost", "CoreDNS", ["apply Deployment coredns"])
+    ]
+    assert noted(note, component="network", applied=one, steps=["first"])[1:] == [
+        ("wrk01", "network", ["first", "apply DaemonSet flannel"])
+    ]
 
 
 def test_a_failure_notes_nothing(run):

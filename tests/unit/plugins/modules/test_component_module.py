@@ -55,6 +55,8 @@ class Host:
         }
         self.log: list[str] = []
         self.test_code = 0
+        #: Status by name, and by name and version, as dpkg-query prints it.
+        self.packages: dict[str, str] = {}
         self.ill: str | None = None
         self.start()
 
@@ -84,7 +86,13 @@ class Host:
         broken = [path for path, content in self.running.items() if "broken" in content]
         return f"{health.url} answers 500: {broken[0]} is broken" if broken else None
 
+    def package_lines(self, names: list[str]) -> str:
+        known = [name for name in self.packages if name.partition("=")[0] in names]
+        return "".join(f"{name} {self.packages[name]}\n" for name in known)
+
     def run(self, command, **_options):
+        if command[0] == "dpkg-query":
+            return 1, self.package_lines(command), "no packages found\n"
         if command[0] == "nginx":
             self.log.append("test")
             return self.test_code, "", "unknown directive\n"
@@ -215,6 +223,28 @@ def test_install_configure_and_run(converge, host):
     assert data["seconds_to_healthy"] >= 0
     assert host.running[str(host.bin / "etcd")] == "etcd 1"
     assert json.loads((host.records / "programs.json").read_text())["etcd"]["version"] == "1"
+
+
+def test_packages_that_are_there(converge, host):
+    host.packages = {"curl": "installed", "nginx": "installed", "nginx=1.22.1": "installed"}
+    assert converge(packages=["curl", "nginx=1.22.1"])["steps"] == []
+
+
+def test_packages_that_are_missing(component, host):
+    """The action plugin installs them; nothing else is done or looked at before."""
+    host.packages = {"curl": "installed", "conntrack": "config-files", "nginx": "installed", "nginx=1.18": "installed"}
+    given = {"packages": ["curl", "conntrack", "nginx=1.22.1", "socat"], **host.files(config="quota: 1")}
+    wanted = ["conntrack", "nginx=1.22.1", "socat"]
+    steps = [f"install the package {name}" for name in wanted]
+    predicted = component(check=True, diff=True, **given).data
+    assert predicted["changed"] is True
+    assert predicted["steps"] == [*steps, f"write {host.etc}/config", f"restart {UNIT}"]
+    asked = component(turn="ask", **given).data
+    assert (asked["changed"], asked["needs_packages"], asked["steps"]) == (False, wanted, steps)
+    assert asked["reasons"] == [f"the package {name} is not installed" for name in wanted]
+    assert asked["commands"] == ["apt-get update", "apt-get install --no-install-recommends " + " ".join(wanted)]
+    assert host.log == []
+    assert not (host.etc / "config").exists()
 
 
 def test_what_runs_is_left_alone(converge, host):

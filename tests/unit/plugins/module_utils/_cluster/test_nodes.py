@@ -45,3 +45,20 @@ def test_a_heartbeat_from_before_the_host_was_rebuilt(kubelet, heartbeat, unread
     readings = {"wrk01": {"units": {"kubelet.service": kubelet}, "read_at": 1767225660.5}}
     assert module.unready_nodes(nodes, ["wrk01"], readings) == unready
     assert module.unready_nodes(nodes, ["wrk01"], {"wrk01": {}}) == []
+
+
+@pytest.mark.parametrize(
+    ("node", "reading", "ready"),
+    [
+        ({"ready": True, "pod_cidr": "10.200.0.0/24"}, {"units": {"kubelet.service": "active"}}, True),
+        ({"ready": True, "pod_cidr": "10.200.0.0/24"}, {"units": {"kubelet.service": "failed"}}, False),
+        ({"ready": True, "pod_cidr": "10.200.0.0/24"}, {}, True),
+        ({"ready": False, "pod_cidr": "10.200.0.0/24"}, {"units": {"kubelet.service": "active"}}, False),
+        ({"ready": True, "pod_cidr": ""}, {"units": {"kubelet.service": "active"}}, False),
+    ],
+)
+def test_nodes_of_the_readings(node, reading, ready):
+    assert module.unready_nodes({"wrk01": node}, ["wrk01", "wrk02"], {"wrk01": reading}) == [
+        *([] if ready else ["wrk01"]),
+        "wrk02",
+    ]

@@ -117,7 +117,7 @@ def test_members_that_leave_are_those_that_etcd_alone_knows():
     assert computed(readings)["plan"]["changes"] == [
         {
             "hosts": ["99"],
-            "component": "etcd",
+            "component": "etcd membership",
             "change": "remove from the etcd cluster: the inventory does not have it",
             "effect": "no interruption",
         }
@@ -169,6 +169,36 @@ def test_report():
     assert found["warnings"] == [NO_POLICY, EVEN]
     assert found["problems"] == []
     assert found["lines"][2] == "ctl01, ctl02: kube-apiserver: install kube-apiserver 1.37.2, restart (none)"
+
+
+def test_hosts_come_in_the_order_of_the_inventory():
+    """Whatever the order in which they are done."""
+    notes = [
+        note("localhost", "certificates", "write kubernetes.pem"),
+        note("wrk02", "containerd", "install runc 1.5.2"),
+        note("wrk02", "kubelet", "restart"),
+        note("wrk01", "containerd", "restart"),
+        note("ctl02", "containerd", "install runc 1.5.2"),
+        note("wrk01", "kubelet", "restart"),
+    ]
+    found = module.report(computed(running()), notes)["changes"]
+    assert [(change["component"], change["hosts"], change["change"]) for change in found] == [
+        ("certificates", ["localhost"], "write kubernetes.pem"),
+        ("containerd", ["ctl02", "wrk02"], "install runc 1.5.2"),
+        ("containerd", ["wrk01"], "restart"),
+        ("kubelet", ["wrk01", "wrk02"], "restart"),
+    ]
+
+
+def test_who_removes_a_member_says_it():
+    readings = running()
+    gone = {"id": "99", "name": "ctl09", "peer_urls": ["https://10.0.0.99:2380"], "learner": False}
+    for host in ("ctl01", "ctl02"):
+        readings[host]["etcd"]["members"].append(gone)
+    (derived,) = module.report(computed(readings), [])["changes"]
+    assert (derived["component"], derived["hosts"]) == (module.MEMBERSHIP, ["ctl09"])
+    (said,) = module.report(computed(readings), [note("ctl01", module.MEMBERSHIP, "remove ctl09 99")])["changes"]
+    assert said["change"] == "remove ctl09 99"
 
 
 def test_report_of_nothing():

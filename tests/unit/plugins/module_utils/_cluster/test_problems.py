@@ -470,6 +470,54 @@ def test_hosts(changes, readings, problems):
     assert hosts(changes, **readings) == problems
 
 
+@pytest.mark.parametrize(
+    ("network", "wanted", "hosts_with_it", "refused"),
+    [
+        ("weave", True, ["wrk01"], ["wrk02"]),
+        ("weave", True, ["wrk01", "wrk02"], []),
+        ("weave", True, [], ["wrk01", "wrk02"]),
+        ("weave", False, [], []),
+        ("weave", None, [], []),
+        ("flannel", True, [], []),
+    ],
+)
+def test_the_fast_datapath(network, wanted, hosts_with_it, refused):
+    changes = {"cluster_pod_network": network, "pod_network_weave_fast_datapath": wanted}
+    assert hosts(changes, **{host: {"openvswitch": True} for host in hosts_with_it}) == [
+        f"{host}: its kernel does not have openvswitch, which Weave Net's fast datapath needs. Install a kernel that "
+        "has it, or set pod_network_weave_fast_datapath to false; on a cluster that runs with the fast datapath this "
+        "cuts pods off until every worker is restarted."
+        for host in refused
+    ]
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "nameservers", "resolved", "found"),
+    [
+        (["/etc/resolv.conf"], ["127.0.0.11"], False, "127.0.0.11"),
+        (["9.9.9.9", "/etc/resolv.conf"], ["127.0.0.53", "::1"], False, "127.0.0.53, ::1"),
+        (["/etc/resolv.conf"], [], False, "no server"),
+        (["/etc/resolv.conf"], ["127.0.0.1", "10.0.0.2"], False, None),
+        (["/etc/resolv.conf"], ["::1", "fd00::2"], False, None),
+        (["/etc/resolv.conf"], ["127.0.0.53"], True, None),
+        (["9.9.9.9"], ["127.0.0.11"], False, None),
+        ([], ["127.0.0.11"], False, None),
+        (None, ["127.0.0.11"], False, None),  # not a list: said of the setting
+    ],
+)
+def test_resolvers_that_pods_cannot_reach(upstreams, nameservers, resolved, found):
+    own = {"nameservers": nameservers, "systemd_resolved": resolved}
+    problems = hosts({"addons_dns_upstreams": upstreams}, wrk02=own, ctl01=own)
+    assert problems == (
+        []
+        if found is None
+        else [
+            f"wrk02: /etc/resolv.conf names {found}, which pods cannot reach. Set addons_dns_upstreams to the "
+            "addresses of your resolvers, or to [] for none."
+        ]
+    )
+
+
 def test_every_host_that_is_not_reached_is_named():
     assert [problem.split(":")[0] for problem in hosts(**{host: {} for host in ADDRESSES})] == list(ADDRESSES)
 

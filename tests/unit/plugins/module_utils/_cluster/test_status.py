@@ -20,7 +20,13 @@ NOTHING = {"cluster_id": "", "members": []}
 
 def test_nothing_is_built_yet():
     readings = empty()
-    assert status(topology(), readings) == {"exists": False, "hosts": readings, "etcd": NOTHING, "nodes": {}}
+    assert status(topology(), readings) == {
+        "exists": False,
+        "hosts": readings,
+        "etcd": NOTHING,
+        "api_serves": False,
+        "nodes": {},
+    }
 
 
 def test_a_finished_cluster():
@@ -62,3 +68,25 @@ def test_data_of_etcd_alone_is_a_cluster():
     found = status(topology(), {"ctl01": stopped})
     assert found["exists"] is True
     assert found["etcd"] == {"cluster_id": "c1", "members": []}
+
+
+@pytest.mark.parametrize("hosts", [ADDRESSES, ["ctl01", "wrk01"], ["wrk01", "wrk02"], []])
+def test_the_api_serves_when_a_controller_says_so_or_none_is_asked(hosts):
+    assert status(topology(), {host: running()[host] for host in hosts})["api_serves"] is True
+
+
+@pytest.mark.parametrize(
+    ("states", "serves"),
+    [
+        (("active", "inactive"), True),
+        (("failed", "active"), True),
+        (("inactive", "failed"), False),
+    ],
+)
+def test_one_api_server_is_enough(states, serves):
+    readings = running()
+    for host, state in zip(("ctl01", "ctl02"), states, strict=True):
+        readings[host]["units"]["kube-apiserver.service"] = state
+    assert status(topology(), readings)["api_serves"] is serves
+    # One that was not reached cannot say.
+    assert status(topology(), {**readings, "ctl01": {}})["api_serves"] is (states[1] == "active")

@@ -132,7 +132,7 @@ def test_an_etcd_member_joins():
     etcd = value["spec"]["versions"]["etcd"]
     assert words(value) == [
         ("client", "etcd", f"install etcd {etcd}, start"),
-        ("client", "etcd", "join the etcd cluster, as a learner first"),
+        ("client", "etcd membership", "join the etcd cluster, as a learner first"),
     ]
     assert value["spec"]["etcd"]["interrupts"] == ""
 
@@ -145,7 +145,9 @@ def test_an_etcd_member_is_surplus():
     value = computed(readings)
     assert value["plan"]["problems"] == []
     assert value["plan"]["etcd"] == {**STAYS, "surplus": True}
-    assert words(value) == [("ctl09", "etcd", "remove from the etcd cluster: the inventory does not have it")]
+    assert words(value) == [
+        ("ctl09", "etcd membership", "remove from the etcd cluster: the inventory does not have it")
+    ]
     assert value["plan"]["changes"][0]["effect"] == "no interruption"
 
 

@@ -34,12 +34,6 @@ ADDRESSES = """\
 2: eth0    inet6 fd00::11/64 scope global
 2: eth0    inet6 fe80::1/64 scope link
 """
-PACKAGES = """\
-nginx installed
-socat installed
-removed-one config-files
-half-one half-installed
-"""
 
 
 @pytest.fixture
@@ -54,7 +48,7 @@ def host(monkeypatch):
         "/etc/fstab": "UUID=1 / ext4 defaults 0 1\n",
         "/etc/resolv.conf": "search example.com\nnameserver 10.0.0.2\nnameserver fd00::2\n",
     }
-    output = {"ip": ADDRESSES, "dpkg-query": PACKAGES, "systemctl": "inactive\n" * len(_host_facts.UNITS)}
+    output = {"ip": ADDRESSES, "systemctl": "inactive\n" * len(_host_facts.UNITS)}
     commands = []
     monkeypatch.setattr(_host_facts, "_text", lambda path: files.get(path, ""))
 
@@ -82,7 +76,6 @@ def test_a_host_without_a_cluster(host):
     assert facts["service_manager"] == "systemd"
     assert facts["memory_mib"] == 3936
     assert facts["addresses"] == ["127.0.0.1", "::1", "10.0.0.11", "fd00::11", "fe80::1"]
-    assert facts["packages"] == ["nginx", "socat"], "half-installed and removed ones are not there"
     assert facts["nameservers"] == ["10.0.0.2", "fd00::2"]
     assert facts["users"][pwd.getpwuid(0).pw_name] == 0
     assert facts["active_swaps"] == []
@@ -251,7 +244,6 @@ def test_a_host_that_says_nothing(host):
     assert facts["distribution"] == ""
     assert facts["memory_mib"] == 0
     assert facts["addresses"] == []
-    assert facts["packages"] == []
     assert facts["units"] == {}
     assert facts["service_manager"] == ""
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import KubeconfigError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import kubeconfig_merge
+from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import (
+    kubeconfig_contexts,
+    kubeconfig_merge,
+)
 
 THERE = """\
 # prod is sacred
@@ -29,6 +32,27 @@ NAMES = {"context": "lab", "cluster_name": "lab", "user": "lab-admin"}
 
 def read(text):
     return yaml.load(text, Loader=yaml.BaseLoader)
+
+
+@pytest.mark.parametrize(
+    ("text", "contexts"),
+    [
+        (THERE, ["prod"]),
+        (kubeconfig_merge(THERE, MADE, **NAMES), ["prod", "lab"]),
+        ("", []),
+        ("# nothing\n", []),
+        ("contexts: null\n", []),
+    ],
+)
+def test_contexts(text, contexts):
+    assert kubeconfig_contexts(text) == contexts
+
+
+@pytest.mark.parametrize("text", ["{secret: [", "secret", "contexts: [secret]"])
+def test_what_is_not_a_kubeconfig_is_not_shown(text):
+    with pytest.raises(KubeconfigError, match=r"the kubeconfig that is there.* Repair it or move it away\.$") as caught:
+        kubeconfig_contexts(text)
+    assert "secret" not in str(caught.value)
 
 
 def test_every_other_entry_stays():
