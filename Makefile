@@ -120,7 +120,7 @@ test-networks: setup ## the same for every pod network, on labs of their own (NE
 test-faults: setup ## what a client of the running lab sees while a part fails, and how etcd comes back
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
 
-test-check-runs: setup ## check runs foretell what real runs do, one edit of the inventory after another
+test-check-runs: setup ## check runs predict what real runs do, one edit of the inventory after another
 	@python -m pytest -q tests/lab/properties/test_check_mode.py --ansible-inventory=$(INVENTORY)
 
 test-plan: setup ## plan.yml names what a check run would change, for edits of the inventory

@@ -3,7 +3,7 @@
 # Sets up what the project needs on this machine, as far as it is missing:
 #   setup.sh python   the virtual environment .venv and the collection link
 #   setup.sh docker   the Docker Engine, from the distribution's packages
-#   setup.sh build    what building the mirror and the node image takes where nothing can be downloaded
+#   setup.sh build    packages that are needed to build the mirror and the node image where nothing can be downloaded
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -36,7 +36,7 @@ packages() {
 
 python() {
     local stamp interpreter candidate
-    # The Makefile puts .venv first in PATH, and the environment that is replaced cannot make the new one.
+    # The Makefile puts .venv first in PATH. The environment that is replaced cannot create the new one.
     local PATH=${PATH//"$PWD/.venv/bin:"/}
     stamp=$(cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
     if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
@@ -68,7 +68,7 @@ docker_engine() {
     if [ -d /run/systemd/system ]; then
         as_root systemctl start docker
     else
-        # Its own log and no inherited output: otherwise whoever waits for this script's output waits for ever.
+        # dockerd has its own log. With inherited output, a caller that reads this script's output would wait for ever.
         as_root sh -c 'setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &'
     fi
     for _ in $(seq 60); do

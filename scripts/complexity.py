@@ -29,7 +29,7 @@ _REASON = re.compile(r"#\s*complexity:\s*\S")
 
 
 class Block(t.Protocol):
-    """What this script uses of radon's functions and classes."""
+    """The parts of radon's functions and classes that this script uses."""
 
     fullname: str
     lineno: int

@@ -64,7 +64,7 @@ def table(role: pathlib.Path) -> str:
 
 
 def readme(role: pathlib.Path) -> str:
-    """Return a role's README with its table made anew.
+    """Return a role's README with its table generated again.
 
     :raises ValueError: the README has no place for the table.
     """

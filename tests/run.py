@@ -181,7 +181,7 @@ PARTS = (
         ("test-check-runs",),
         "lab",
         10,
-        "check runs foretell exactly what real runs do, for ten edits of the inventory",
+        "check runs predict exactly what real runs do, for ten edits of the inventory",
         "drawn",
     ),
     Part(

@@ -39,7 +39,7 @@ make_base() {
     # shellcheck source=/dev/null
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     sources=$(distribution_sources)
-    [ -n "$sources" ] || fail "apt knows no source of Debian's or Ubuntu's own packages: see /etc/apt/sources.list*, then run 'apt-get update'."
+    [ -n "$sources" ] || fail "apt has no source of Debian's or Ubuntu's own packages: see /etc/apt/sources.list*, then run 'apt-get update'."
     # A proxy, or a rule about the age of indexes, holds for these sources here and so in the image too.
     apt-config dump Acquire | grep -E '^Acquire::(Check-|https?::)' >"$work/apt.conf" || true
     keyring=/usr/share/keyrings
@@ -49,7 +49,7 @@ make_base() {
         --keyring="$keyring" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' "$codename" "$work/base.tar" - <<<"$sources" >"$work/log" 2>&1; then
         tail -n 20 "$work/log" >&2
-        fail "mmdebstrap could not make the base; its last words are above. As another user than root it needs user namespaces and newuidmap (package uidmap)."
+        fail "mmdebstrap could not make the base; the end of its output is above. As another user than root it needs user namespaces and newuidmap (package uidmap)."
     fi
     docker import --change "LABEL $label=$base_content" "$work/base.tar" "$1" >/dev/null
 }
@@ -76,12 +76,12 @@ if ! docker image inspect "$base" >/dev/null 2>&1; then
     fi
 fi
 
-# The older builder does all that this Dockerfile asks for.
+# The older builder supports everything in this Dockerfile.
 buildkit=0
 if docker buildx version >/dev/null 2>&1; then buildkit=1; fi
 say "building $image on $base"
 if ! DOCKER_BUILDKIT=$buildkit docker build --build-arg "BASE=$base" --label "$label=$content" --tag "$image" "$here" >"$work/log" 2>&1; then
     tail -n 30 "$work/log" >&2
-    fail "docker build failed; its last words are above."
+    fail "docker build failed; the end of its output is above."
 fi
 say "$image built in $((SECONDS - started)) s"

@@ -80,7 +80,7 @@ class ActionModule(ActionBase):
             try:
                 found[name] = _plain(self._templar.template(task_vars[name]))
             except AnsibleError:
-                # See below. What the value is made from has to be there.
+                # See below. The settings of the role cluster itself must be readable.
                 if name.startswith("cluster_"):
                     raise
         return found

@@ -25,7 +25,7 @@ _CHANGED = "{} is changed by an earlier task\n"
 
 
 class ActionModule(ActionBase):
-    """Send what the module needs in one call, secret content apart from the rest; in a second one with the turn."""
+    """Send everything to the module in one call, secret content separately; a second call has the turn."""
 
     _supports_check_mode = True
     _supports_diff = True
@@ -121,7 +121,7 @@ class ActionModule(ActionBase):
         contents: dict[str, str] = {}
         secrets: dict[str, str] = {}
         files = []
-        # What these hold now is not what a real run would copy.
+        # A real run would copy other content than these files have now.
         self._changing = {os.path.realpath(path) for path in changed_files()} if self._task.check_mode else set()
         for given in arguments.get("files") or []:
             entry = dict(given)
@@ -141,7 +141,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _published(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the entries of the programs that the component installs: what it does not need does not go there."""
+        """Return the entries of the programs that the component installs; only these are sent to the host."""
         names = [*(arguments.get("programs") or []), *(arguments.get("tools") or [])]
         published = arguments.get("published") or {}
         try:

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """Run the module, and say between which two offsets the host's clock lies."""
+    """Run the module, and return the least and the largest possible offset of the host's clock."""
 
     _supports_check_mode = True
 

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say in check mode which files the module ``kubeconfig`` would change, for the tasks that copy them."""
+"""Record in check mode which files the module ``kubeconfig`` would change, for the tasks that copy them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a module reaches an etcd cluster, and what it returns of it."""
+"""Options with which a module reaches an etcd cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ options:
   request_timeout:
     description:
       - Seconds for one request to one endpoint.
-      - etcd itself gives a request up that finds no quorum after 7 seconds.
+      - etcd itself cancels a request without a quorum after 7 seconds.
     type: float
     default: 10
 """

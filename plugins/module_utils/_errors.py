@@ -34,7 +34,7 @@ class CatalogueError(HardwayError, ValueError):
 
 
 class DownloadError(HardwayError):
-    """A published file cannot be read, or is not what its publisher says."""
+    """A published file cannot be read, or does not have its publisher's checksum."""
 
 
 class FileError(HardwayError):
@@ -46,7 +46,7 @@ class ImageError(HardwayError):
 
 
 class KubeconfigError(HardwayError):
-    """A kubeconfig cannot be written as asked for."""
+    """A kubeconfig cannot be written as described."""
 
 
 class MissingSourceError(KubeconfigError):
@@ -54,7 +54,7 @@ class MissingSourceError(KubeconfigError):
 
 
 class PkiError(HardwayError):
-    """A key or certificate cannot be made or kept as asked for."""
+    """A key or certificate cannot be made or kept as described."""
 
 
 class ProgramError(HardwayError):
@@ -64,7 +64,7 @@ class ProgramError(HardwayError):
 class RefusedError(HardwayError):
     """A change would harm the etcd cluster, or is not possible.
 
-    :ivar actions: what had been done before; it stands.
+    :ivar actions: the actions before the failure; they are not undone.
     """
 
     def __init__(self, message: str) -> None:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP and HTTPS with client certificates, with the standard library alone.
 
-No proxy is asked and no redirect is followed: these are addresses of the cluster's own hosts. Errors are those of
-the standard library; what they mean is for the caller to say.
+Proxies are not used and redirects are not followed: these are addresses of the cluster's own hosts. Errors are those of
+the standard library; the caller interprets them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ("Answer", "connect", "exchange", "request", "tls_context")
 
 
 class Answer(t.NamedTuple):
-    """What a server answered."""
+    """The answer of a server."""
 
     status: int
     body: bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: cluster
-short_description: The cluster as one value, what is wanted, what was found, and what a run does about the difference
+short_description: Compute the cluster as one value with specification, status and plan
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
@@ -65,7 +65,7 @@ check_mode:
   returned: always
   type: bool
 spec:
-  description: What is wanted.
+  description: The specification of the cluster.
   returned: always
   type: dict
   contains:
@@ -118,14 +118,14 @@ spec:
       type: str
       sample: iptables
     kube_proxy_health_url:
-      description: Where kube-proxy says that its rules are in place, on a worker's loopback.
+      description: Health endpoint of kube-proxy on a worker's loopback. It answers 200 once the rules are in place.
       type: str
       sample: http://127.0.0.1:10256/healthz
     pki_directory:
       description: Directory on the control node with authorities, certificates, kubeconfigs and the encryption key.
       type: str
     topology:
-      description: Who does what, under which address.
+      description: The hosts of each part of the cluster, and their addresses.
       type: dict
       contains:
         controllers:
@@ -156,7 +156,7 @@ spec:
           description: Address by host.
           type: dict
     hosts:
-      description: What each host gets, by host.
+      description: Address and programs of each host, by host.
       type: dict
       contains:
         address:
@@ -207,7 +207,7 @@ spec:
           type: str
           sample: ctl01=https://10.240.0.11:2380,ctl02=https://10.240.0.12:2380
         interrupts:
-          description: What a restart of one member interrupts. Empty where the others keep the quorum.
+          description: Effect of a restart of one member. Empty where the others keep the quorum.
           type: str
     certificates:
       description: C(config), C(authorities) and C(certificates) as M(hardway.kubernetes.x509_cfssl_compat) takes them.
@@ -221,7 +221,7 @@ spec:
       type: dict
       sample: {"pause": "registry.k8s.io/pause:3.10.2"}
 status:
-  description: What was found.
+  description: The status of the cluster, from the readings of this run.
   returned: always
   type: dict
   contains:
@@ -253,7 +253,7 @@ status:
         RV(hardway.kubernetes.host_facts#module:reading.nodes).
       type: dict
 plan:
-  description: What a run does about the difference.
+  description: The plan of the run, from the status to the specification.
   returned: always
   type: dict
   contains:
@@ -269,7 +269,7 @@ plan:
           type: list
           elements: str
         component:
-          description: What changes there.
+          description: Component that changes there.
           type: str
           sample: kube-apiserver
         change:
@@ -277,19 +277,19 @@ plan:
           type: str
           sample: kube-apiserver 1.36.3 -> 1.37.2
         effect:
-          description: What users of the cluster see of it. Empty when nothing.
+          description: Effect on users of the cluster. Empty without one.
           type: str
           sample: "one at a time: no interruption"
     warnings:
-      description: What is allowed but should be known.
+      description: Settings that are allowed and have a risk.
       type: list
       elements: str
     problems:
-      description: What cannot become a working cluster. The role P(hardway.kubernetes.preflight#role) fails with them.
+      description: Reasons why a working cluster cannot be built. The role P(hardway.kubernetes.preflight#role) fails with them.
       type: list
       elements: str
     etcd:
-      description: What happens to the members of etcd.
+      description: Plan for the members of etcd.
       type: dict
       contains:
         new:

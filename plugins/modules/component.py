@@ -18,15 +18,17 @@ description:
   - RV(steps) says in words what is done and RV(reasons) why. With C(-v) one reads in RV(commands) what one would
     have typed.
   - A program is downloaded and verified with the SHA-256 sum of its publisher before it replaces the old one. A
-    file is replaced in one step, after its content was written completely. What is in place already is left alone.
+    file is replaced in one step, after its content was written completely. Programs and files that are up to date are
+    not changed.
   - Whether a restart is due is read from the host. A running unit restarts when its programs, its unit file, its
-    drop-ins or its files are newer than its process. A restart that an interrupted run still owed is made by the
+    drop-ins or its files are newer than its process. A restart that an interrupted run did not reach is done by the
     next one.
-  - A unit that was healthy before and does not become healthy with what is new gets its previous programs and files
-    back and is restarted on them. The task fails and says so. What is replaced is kept for this in a private
-    journal on the host (C(journal/NAME) in O(records)), until the unit is healthy. A run that finds the journal of
-    an interrupted one goes on, and can still take back to the state before both.
-  - A unit that did not run before has nothing to take back to. Its programs and files stay, to be looked at.
+  - A change is rolled back when a unit that was healthy before does not become healthy after it. The previous programs
+    and files are restored, the unit is restarted on them, and the task fails with a message about both. For this the
+    replaced programs and files are kept in a private journal on the host (C(journal/NAME) in O(records)) until the
+    unit is healthy. A run that finds the journal of an interrupted run continues the change, and can still roll back
+    to the state before both runs.
+  - For a unit that did not run before, a change cannot be rolled back. Its programs and files stay, for inspection.
   - Running units of one component restart or reload on one host at a time. After the first failure the hosts that
     have not had their turn are left as they are. A first start does not wait for other hosts.
 extends_documentation_fragment:
@@ -102,7 +104,7 @@ options:
         elements: path
         default: []
       target:
-        description: What a link points to.
+        description: Target of a link.
         type: str
       owner:
         description: User that owns the path. By default the user that the task runs as.
@@ -121,7 +123,8 @@ options:
         default: false
       restart:
         description:
-          - Restart (or reload) the unit when the path changes. V(false) for what the program reads again by itself.
+          - Restart (or reload) the unit when the path changes. V(false) for files that the program reads again by
+            itself.
         type: bool
         default: true
   unit:
@@ -147,7 +150,7 @@ options:
         type: bool
         default: true
       on_change:
-        description: What a change asks for. A reload counts as done when the unit's newest child process is newer.
+        description: Action after a change. A reload counts as done when the unit's newest child process is newer.
         type: str
         choices: [restart, reload]
         default: restart
@@ -165,30 +168,30 @@ options:
             type: str
             required: true
           ca_cert:
-            description: Authority to verify the answer with. Without it only loopback is asked over HTTPS.
+            description: Authority to verify the server with. Without it HTTPS is used on loopback only.
             type: path
           client_cert:
-            description: Client certificate to ask with.
+            description: Client certificate of the request.
             type: path
           client_key:
             description: Key of the client certificate.
             type: path
       peers:
         description:
-          - Health addresses of the other members of the component's cluster, asked with the certificates of
+          - Health addresses of the other members of the component's cluster, requested with the certificates of
             O(unit.health).
-          - All of them must be healthy before a running unit is restarted. They are waited for, and the restart is
-            refused when one is not healthy in time. A unit that does not run is started without asking.
+          - All of them must be healthy before a running unit is restarted. The module waits for them, and refuses the
+            restart when one is not healthy in time. A unit that does not run is started without this check.
         type: list
         elements: str
         default: []
       interrupts:
-        description: What nobody can use while it restarts. A restart says so in a warning, with the seconds it took.
+        description: Text for a warning about the interruption during a restart. The warning has the seconds it took.
         type: str
       wait:
         description:
           - Wait until the unit is healthy.
-          - V(false) for members that only become healthy together. Such a change is not taken back.
+          - V(false) for members that only become healthy together. Such a change is not rolled back.
         type: bool
         default: true
       timeout:
@@ -196,7 +199,7 @@ options:
         type: int
         default: 120
   records:
-    description: Directory on the host for the record of what was installed, and for the journal.
+    description: Directory on the host for the record of the installed programs, and for the journal.
     type: path
     default: /var/lib/hardway
   download_timeout:
@@ -205,7 +208,7 @@ options:
     default: 30
   turn:
     description:
-      - Set by the action plugin. With V(ask) a change that would restart or reload what runs is predicted instead
+      - Set by the action plugin. With V(ask) a change that would restart or reload a running unit is predicted instead
         of made.
     type: str
     choices: [ask, taken]
@@ -281,7 +284,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, or would be in check mode, in this order.
+  description: The changes in their order; in check mode the predicted ones.
   returned: always
   type: list
   elements: str
@@ -291,7 +294,7 @@ steps:
     - daemon-reload
     - restart kube-apiserver.service
 reasons:
-  description: Why, in words.
+  description: The reasons for the changes.
   returned: always
   type: list
   elements: str
@@ -299,7 +302,7 @@ reasons:
     - version 1.36.3 is installed, 1.37.2 is wanted
     - /usr/local/bin/kube-apiserver changes
 commands:
-  description: Commands that one would have typed instead.
+  description: The equivalent commands.
   returned: always
   type: list
   elements: str

@@ -12,10 +12,10 @@ short_description: Keep a member in an etcd cluster, or out of it
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - Adds, promotes, changes and removes members of an etcd cluster through etcd's own JSON gateway. It needs nothing on
-    the host but Python, and works with etcd 3.4, 3.5, 3.6 and 3.7.
+  - Adds, promotes, changes and removes members of an etcd cluster through etcd's own JSON gateway. It needs only
+    Python on the host, and works with etcd 3.4, 3.5, 3.6 and 3.7.
   - A new member joins as a learner, which takes no part in votes, and is promoted once it has caught up.
-  - It refuses what would lose the quorum, with the numbers, and says what to do instead.
+  - It refuses a change that would lose the quorum. The message gives the numbers and the next step.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
   - hardway.kubernetes._etcd
@@ -35,7 +35,7 @@ options:
     default: []
   client_urls:
     description:
-      - Where it answers clients. The cluster knows this itself once the member has started; it is asked there before.
+      - Where it answers clients. These are used until the member has started and the cluster has its client URLs.
     type: list
     elements: str
     default: []
@@ -43,15 +43,15 @@ options:
     description:
       - V(present) adds it as a learner, waits until it has caught up, and promotes it to a voting member.
       - V(learner) adds it as a learner and leaves it at that. A voting member stays one.
-      - V(promoted) promotes a learner, and adds none.
-      - V(absent) removes it, also when it is long gone.
+      - V(promoted) promotes a learner. It does not add one.
+      - V(absent) removes it, also when its host no longer exists.
     type: str
     choices: [present, learner, promoted, absent]
     default: present
   wait:
     description:
       - Wait until a learner has caught up. It has to be started meanwhile.
-      - Without it RV(pending) says what is left to do.
+      - Without it RV(pending) lists the remaining steps.
     type: bool
     default: true
   timeout:
@@ -60,8 +60,8 @@ options:
     default: 120
   force:
     description:
-      - Do what would leave the cluster without a quorum. etcd itself may still refuse.
-      - The only voting member is never removed, and without a quorum nothing can be changed at all.
+      - Allow a change that would leave the cluster without a quorum. etcd itself may still refuse.
+      - The only voting member is never removed, and without a quorum the members cannot be changed at all.
     type: bool
     default: false
 seealso:
@@ -80,7 +80,7 @@ EXAMPLES = r"""
     client_key: /etc/etcd/kubernetes-key.pem
   register: joining
 
-- name: Remove a member that is gone for good
+- name: Remove a member that is permanently lost
   hardway.kubernetes.etcd_member:
     name: ctl02
     state: absent
@@ -92,13 +92,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode. After a failure, what was done before it.
+  description: The changes; in check mode the predicted ones. After a failure, those before it.
   returned: always
   type: list
   elements: str
   sample: ["add ctl03 as a learner with https://10.240.0.13:2380"]
 pending:
-  description: What is left to do, with O(wait=false).
+  description: The remaining steps, with O(wait=false).
   returned: success
   type: list
   elements: str
@@ -191,7 +191,7 @@ quorum:
   type: int
   sample: 2
 tolerates:
-  description: How many more voting members may fail before writes stop. Those that do not answer have failed already.
+  description: How many more voting members may fail before writes stop. Members that do not answer count as failed.
   returned: when the cluster answers
   type: int
   sample: 1

@@ -8,12 +8,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: etcd_member_info
-short_description: Read the members of an etcd cluster and how they are
+short_description: Read the members of an etcd cluster and their health
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - Asks an etcd cluster through its own JSON gateway who its members are, and each member how it is. It needs
-    nothing on the host but Python, and works with etcd 3.4, 3.5, 3.6 and 3.7.
+  - Reads the members of an etcd cluster through its own JSON gateway, and the status of each member. It needs
+    only Python on the host, and works with etcd 3.4, 3.5, 3.6 and 3.7.
   - A member that does not answer and a missing quorum are not errors; both are returned. It fails when no
     endpoint can be used, and names each with the cause.
 extends_documentation_fragment:
@@ -147,7 +147,7 @@ quorum:
   type: int
   sample: 2
 tolerates:
-  description: How many more voting members may fail before writes stop. Those that do not answer have failed already.
+  description: How many more voting members may fail before writes stop. Members that do not answer count as failed.
   returned: when the cluster answers
   type: int
   sample: 1

@@ -39,7 +39,7 @@ options:
     description: File of the snapshot on the host. A new one can be read by its owner alone; its directory has to exist.
     type: path
   data_directory:
-    description: Data directory of the member, as its C(--data-dir). What is restored gets its owner and group.
+    description: Data directory of the member, as its C(--data-dir). Restored data gets its owner and group.
     type: path
   name:
     description: Name of the member that the snapshot is restored for, as its C(--name).
@@ -53,13 +53,13 @@ options:
   token:
     description:
       - Token of the restored cluster, the same on all its members.
-      - Take another one for each restore. It makes another cluster ID, so that a member with older data is not let in.
+      - Use another one for each restore. It changes the cluster ID, so that a member with older data is rejected.
     type: str
   bump_revision:
     description:
       - How far above the snapshot's revision the restored data begins. Revisions below are marked as compacted.
-      - It has to be more than was written since the snapshot. Clients that watch then list everything again, instead
-        of trusting what they remember. V(0) continues at the snapshot's revision.
+      - It has to be larger than the number of writes since the snapshot. It forces watchers to list again instead of
+        using their caches. V(0) continues at the snapshot's revision.
     type: int
     default: 1000000000
   aside:
@@ -77,11 +77,11 @@ options:
     default: /usr/local/bin/etcdutl
   endpoints:
     description:
-      - Client URLs of the cluster's members, C(https://HOST:PORT). The first that can be used is asked.
+      - Client URLs of the cluster's members, C(https://HOST:PORT). The first usable one is used.
       - Required with O(state=saved) and O(state=compared).
     required: false
 notes:
-  - In check mode O(state=restored) and O(state=swapped) expect that what earlier tasks would have made is there.
+  - In check mode O(state=restored) and O(state=swapped) assume the files that earlier tasks would have made.
 seealso:
   - module: hardway.kubernetes.etcd_member
   - module: hardway.kubernetes.etcd_member_info
@@ -129,7 +129,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode.
+  description: The changes; in check mode the predicted ones.
   returned: success
   type: list
   elements: str
@@ -140,12 +140,12 @@ aside:
   type: str
   sample: /var/lib/etcd/before-monday
 comparison:
-  description: What was compared, in words.
+  description: The comparison in words.
   returned: with O(state=compared)
   type: str
   sample: 1234 keys, as when the snapshot was taken, none younger than revision 56789
 snapshot:
-  description: What the snapshot holds.
+  description: Contents of the snapshot.
   returned: with O(state=saved), O(state=checked) and O(state=restored), when the file is there
   type: dict
   contains:

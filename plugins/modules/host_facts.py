@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: host_facts
-short_description: Read what the collection needs to know about a host
+short_description: Read the facts of a host that the collection needs
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reading:
-  description: What was read.
+  description: The reading of the host.
   returned: always
   type: dict
   contains:
@@ -40,8 +40,8 @@ reading:
       description: Time on the host when it was read, in seconds since the epoch.
       type: float
     clock_offset_seconds:
-      description: Between which two offsets, in seconds, the host's clock lies from the control node's. It takes
-        time to ask.
+      description: Range of the offset, in seconds, between the host's clock and the control node's. The width of the
+        range is the time that the request took.
       type: dict
       contains:
         least:
@@ -51,7 +51,7 @@ reading:
           description: Largest offset.
           type: float
     hostname:
-      description: Name that the host gives itself.
+      description: Host name of the host.
       type: str
     architecture:
       description: Architecture as publishers name it, V(amd64) or V(arm64); what the kernel says for any other.
@@ -102,7 +102,7 @@ reading:
       description: Numbers of the accounts, by name.
       type: dict
     units:
-      description: State of the cluster's systemd units, by unit, as C(systemctl is-active) says it.
+      description: State of the cluster's systemd units, by unit, as C(systemctl is-active) prints it.
       type: dict
       sample: {"etcd.service": "active", "kubelet.service": "inactive"}
     programs:
@@ -129,13 +129,12 @@ reading:
           type: list
           elements: str
     cluster:
-      description: Settings that the cluster on the host was made with, by variable, from the unit of its
-        controller manager.
+      description: Settings of the cluster on the host, by variable, from the unit of its controller manager.
       type: dict
       sample: {"cluster_pod_cidr": "10.200.0.0/16"}
     nodes:
       description:
-        - What the API server of the host says of each node, by node. C(ready), C(version) of the kubelet,
+        - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
           C(pod_cidr) and C(unschedulable). Empty where no API server runs.
       type: dict
     cni_configurations:

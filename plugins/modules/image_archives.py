@@ -23,7 +23,7 @@ options:
     elements: str
     required: true
   record:
-    description: Where the host keeps the record of what was imported.
+    description: File of the record of imported archives on the host.
     type: path
     default: /var/lib/hardway/images.json
   timeout:
@@ -71,7 +71,7 @@ def main() -> None:
     )
     imported = {}
     try:
-        # A host that check mode finds empty has no containerd to ask yet.
+        # In check mode a new host does not have containerd yet.
         present = archives.present() if module.get_bin_path("ctr", opt_dirs=["/usr/local/bin"]) else set()
         for given in module.params["archives"]:
             address = given if "://" in given else f"file://{given}"

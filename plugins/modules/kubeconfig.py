@@ -14,10 +14,10 @@ author:
 description:
   - Writes kubeconfig files, one or many in a call, as C(kubectl config set-cluster), C(set-credentials), C(set-context)
     and C(use-context) would. kubectl is not needed.
-  - What is written is checked before. Key and client certificate belong together, the certificate is valid now, may be
-    used by clients and was signed by the cluster's authority, and the server is an https URL. Nothing is written
-    unless all files of the call pass.
-  - The module owns the whole file and removes entries that are not asked for, unless O(kubeconfigs[].merge=true).
+  - Everything is checked before it is written. Key and client certificate belong together, the certificate is valid
+    now, may be used by clients and was signed by the cluster's authority, and the server is an https URL. Nothing is
+    written unless all files of the call pass.
+  - The module owns the whole file and removes other entries, unless O(kubeconfigs[].merge=true).
   - A file that differs only in order or layout, for example because kubectl has written it again, is left alone.
   - A symbolic link is written through. It stays, and the file that it leads to is replaced. The link of another user is
     followed only to that user's own files.
@@ -108,11 +108,11 @@ options:
             choices: [Never, IfAvailable, Always]
             default: IfAvailable
           provide_cluster_info:
-            description: Whether the program is told about the cluster.
+            description: Whether the program gets the cluster's data.
             type: bool
             default: false
           install_hint:
-            description: What kubectl says when the program is missing.
+            description: Text that kubectl prints when the program is missing.
             type: str
       content:
         description:
@@ -146,7 +146,7 @@ options:
       merge:
         description:
           - Changes only the entries that are named, and keeps everything else that is in the file, except comments.
-          - A named cluster, user or context is replaced as a whole. Choose names that nobody else uses for theirs.
+          - A named cluster, user or context is replaced as a whole. Choose names that other entries do not use.
           - A file that cannot be read as a kubeconfig is an error.
         type: bool
         default: false
@@ -182,7 +182,7 @@ options:
 seealso:
   - module: hardway.kubernetes.x509_cfssl_compat
   - name: Organizing cluster access using kubeconfig files
-    description: What the entries of a kubeconfig mean.
+    description: Meaning of the entries of a kubeconfig.
     link: https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
 """
 

@@ -12,13 +12,13 @@ short_description: Add a step to the plan of this run
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - C(playbooks/plan.yml) reports what each task would change. The modules of this collection say so themselves; this
-    one says it for a task with another module.
+  - C(playbooks/plan.yml) reports what each task would change. The modules of this collection report this themselves;
+    this module reports it for a task with another module.
   - It runs on the control node. Nothing is changed.
   - The note is about the host of the task, or the host that it is delegated to.
 options:
   component:
-    description: What the step belongs to.
+    description: Component that the step belongs to.
     type: str
     required: true
   steps:
@@ -31,7 +31,7 @@ options:
     type: dict
     default: {}
   effect:
-    description: What users of the cluster see of it. Empty when nothing.
+    description: Effect on users of the cluster. Empty without one.
     type: str
     default: ""
 attributes:
@@ -84,16 +84,16 @@ note:
       type: str
       sample: wrk01
     component:
-      description: What the step belongs to.
+      description: Component that the step belongs to.
       type: str
       sample: worker
     steps:
-      description: What the task did, or would do.
+      description: The changes of the task.
       type: list
       elements: str
       sample: [turn swap off]
     effect:
-      description: What users of the cluster see of it.
+      description: Effect on users of the cluster.
       type: str
       sample: ""
 """

@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What a run would change, in order. Empty when there is nothing to do.
+  description: The changes of a run, in order. Empty when there is nothing to do.
   returned: success
   type: list
   elements: dict
@@ -58,7 +58,7 @@ changes:
       type: list
       elements: str
     component:
-      description: What changes there.
+      description: Component that changes there.
       type: str
       sample: kube-apiserver
     change:
@@ -66,15 +66,15 @@ changes:
       type: str
       sample: write /etc/systemd/system/kube-apiserver.service, restart kube-apiserver.service
     effect:
-      description: What users of the cluster see of it. Empty when nothing.
+      description: Effect on users of the cluster. Empty without one.
       type: str
 warnings:
-  description: What is allowed but should be known.
+  description: Settings that are allowed and have a risk.
   returned: success
   type: list
   elements: str
 problems:
-  description: What cannot become a working cluster.
+  description: Reasons why a working cluster cannot be built.
   returned: success
   type: list
   elements: str

@@ -22,8 +22,8 @@ description:
   - All files of a call are put in place together or not at all, also when the disk fills up. When the run is
     killed half-way, the next one finishes what was decided.
 notes:
-  - What cfssl does in silence, this module does not. An unknown field, usage or profile, a host that would end up as
-    a URI, an empty host or a network are errors, unless O(strict=false).
+  - The module reports mistakes that cfssl ignores silently. An unknown field, usage or profile, a host that would end
+    up as a URI, an empty host or a network are errors, unless O(strict=false).
   - A leaf never outlives its authority. Its end is cut to the authority's, with a warning.
   - Fields that need a remote signer, an authentication key, a certificate transparency log or a linter are errors as
     soon as a profile that sets them is used.
@@ -66,13 +66,13 @@ options:
       renew:
         description:
           - Lets the certificate be made again with the same key when it has expired, is about to, or no longer fits its
-            CSR. What it has signed stays valid.
+            CSR. Certificates that it has signed stay valid.
         type: bool
         default: false
       force:
         description:
           - Makes the certificate again in every run, with a new key when there is none that can be used or
-            O(authorities[].regenerate_key=true). What the old key has signed is then made again as well.
+            O(authorities[].regenerate_key=true). Certificates that the old key has signed are then made again as well.
         type: bool
         default: false
       regenerate_key:
@@ -146,14 +146,14 @@ options:
     default: false
   strict:
     description:
-      - Whether what cfssl passes over in silence is an error.
+      - Whether a mistake that cfssl ignores silently is an error.
       - When V(false), the module does as cfssl does, and warns.
     type: bool
     default: true
   state:
     description:
       - V(present) makes what is missing or does not fit.
-      - V(inspected) only says what V(present) would do. Nothing is written, and RV(ignore:changed) is always false.
+      - V(inspected) only reports the changes of V(present). Nothing is written, and RV(ignore:changed) is always false.
         See RV(results[].status) and RV(results[].days_left).
     type: str
     choices: [present, inspected]
@@ -224,14 +224,14 @@ EXAMPLES = r"""
           names: [{O: "system:nodes"}]
   register: pki
 
-- name: Say what was made, and why
+- name: Report the certificates that were made, and the reasons
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.status }} ({{ item.reasons | join('; ') }})"
   loop: "{{ pki.results | selectattr('changed') }}"
   loop_control:
     label: "{{ item.name }}"
 
-- name: The files that a cfssl user has already
+- name: Read the files of a cfssl user
   hardway.kubernetes.x509_cfssl_compat:
     directory: /srv/kthw
     config: ca-config.json

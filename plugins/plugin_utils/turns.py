@@ -49,7 +49,7 @@ class Turns:
             return None
 
     def fail(self, host: str, message: str) -> None:
-        """Keep the hosts that have not had their turn from having it."""
+        """Record a failure, so that the hosts after it do not get a turn."""
         temporary = f"{self._mark}.{os.getpid()}"
         with open(temporary, "w", encoding="utf-8") as stream:
             json.dump([host, message], stream)

@@ -8,7 +8,7 @@
     (c) site.yml again
     (d) site.yml --tags worker --limit LAST_WORKER, that host wiped before
 
-All in one run, on the lab's hosts, which are made anew for it; the lab's cluster is left as (d) leaves it.
+All in one run, on the lab's hosts, which are made again for it; the lab's cluster is left as (d) leaves it.
 Prints every figure, the medians, and the ratios to (a).
 """
 
@@ -110,7 +110,7 @@ class Lab:
         return t.cast(dict[str, t.Any], json.loads(done.stdout))
 
     def renew(self, limit: str | None = None) -> None:
-        """Make the hosts anew, or one of them."""
+        """Make the hosts again, or one of them."""
         only = ("--limit", limit) if limit else ()
         self.playbook("lab/destroy.yml", *only)
         self.playbook("lab/create.yml", *only)

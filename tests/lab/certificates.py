@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates of the PKI directory: who they are for, whether they were issued anew, and worse ones in their place."""
+"""Certificates of the PKI directory: their subjects, whether they were issued again, and worse ones in their place."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
 PKI = "the PKI directory"
 
 # They end when they cannot renew their lease in time, as on a machine that has too much to do, and systemd starts them
-# again and counts that. A run that restarts them begins the count anew.
+# again and counts that. A run that restarts them starts the count again.
 _ELECTED = ("kube-controller-manager", "kube-scheduler")
 
 # The journal of a component exists while it changes. Then the directory of journals has another time, and is empty again.

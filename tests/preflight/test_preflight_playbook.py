@@ -246,8 +246,8 @@ def refusal(run: Run) -> list[str]:
     assert run.code != 0, run.output
     assert "changed=0" in run.output
     assert not re.search(r"changed=[1-9]", run.output)
-    assert list(run.tasks)[-1] == "Refuse what cannot become a working cluster", "the run goes on"
-    head, *lines = run.results["Refuse what cannot become a working cluster"]["msg"].strip().splitlines()
+    assert list(run.tasks)[-1] == "Check that a working cluster can be built", "the run goes on"
+    head, *lines = run.results["Check that a working cluster can be built"]["msg"].strip().splitlines()
     assert head == f"{len(lines)} problem(s) found. Nothing was changed."
     assert all(line.startswith("- ") for line in lines)
     return [line.removeprefix("- ") for line in lines]
@@ -273,7 +273,7 @@ def test_warned(site, case):
     assert others == [], "what is allowed is not a problem"
     assert {"ctl01", "ctl02", "wrk01", "wrk02", "client"} <= set(unreached), "every host is reported"
     assert len(unreached) == 6
-    said = run.results["Say what this run does"]["msg"]
+    said = run.results["Show the plan of this run"]["msg"]
     assert [line.removeprefix("Warning: ") for line in said if line.startswith("Warning: ")] == case.said
     assert said[0].startswith("kubernetes-the-hard-way: Kubernetes 1.37.")
 
@@ -281,7 +281,7 @@ def test_warned(site, case):
 def test_an_inventory_that_the_playbook_does_not_know(site):
     run = site(Case({}, {**dict.fromkeys(["controllers", "lb", "workers", "clients"]), "others": {"stranger": {}}}, []))
     assert run.code != 0, "a run that did nothing must not look like one that worked"
-    message = run.results["Refuse an inventory without hosts"]["msg"]
+    message = run.results["Check that the inventory has hosts"]["msg"]
     assert "hosts.yml" in message
     assert "controllers, etcd, lb, workers, clients" in message
 

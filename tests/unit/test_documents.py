@@ -1,12 +1,17 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documents: links resolve, pictures can be read in light and dark, names exist, and phrases are plain English."""
+"""The documents: links resolve, pictures can be read in light and dark, names exist, and phrases are plain English.
+
+The phrases are also looked for in the names, messages, comments and documentation of the code.
+"""
 
 from __future__ import annotations
 
+import io
 import pathlib
 import re
+import tokenize
 import typing as t
 import xml.etree.ElementTree as ET
 
@@ -22,13 +27,18 @@ CODE = re.compile(r"`([^`\n]+)`")
 
 # Phrases that are not English, with what to write instead.
 PHRASES = {
-    r"(?i)(?<!there )\b(?:is|are|was|were|be) no\b(?! (?:longer|larger|more|less)\b)": "is not a",
+    r"(?i)(?<!there )(?<!there may )\b(?:is|are|was|were|be) no\b(?! (?:longer|larger|more|less)\b)": "is not a",
     r"(?i)\banew\b": "again",
-    r"(?i)\b(?:is|are) none\b": "does not exist, is not supported",
+    # Jinja's test is followed by something else.
+    r"(?i)(?<!there )\b(?:is|are) none(?=[.,;:]|$)": "does not exist, is not supported",
     r"(?i)\bnobody else\b": "only",
     r"(?i)\bknows no\b": "does not have",
-    r"(?i)\bforetells?\b": "predicts",
-    r"(?:^|[.:;] )(?:Who|What) (?:watches|asks|has|is|was|needs) \w": "a sentence with a noun as its subject",
+    r"(?i)\bforet(?:ells?|old)\b": "predicts",
+    r"(?i)\b(?:is|are|was|were|be) told\b": "gets, receives, is called with",
+    r"(?i)\basked for\b": "required, requested, described",
+    r"(?i)\b(?:strikes?|struck) off\b": "removes",
+    r"(?i)\bhas no one\b": "does not have",
+    r"(?:^|[.:;] )(?:Who|What) [a-z]+\b(?![^.]*\?)": "a sentence with a noun as its subject",
 }
 
 # Beginnings of names that documents give to settings, and where such a name has to occur.
@@ -37,6 +47,8 @@ SETTING = re.compile(
     r"|smoke_test|worker)_[a-z0-9_]+"
 )
 SOURCES = ("roles", "playbooks", "plugins", "inventories", "lab")
+# Files of these with text for people: Python is read by its tokens, the others as a whole.
+SOURCE_SUFFIXES = {".py", ".yml", ".yaml", ".j2", ".sh"}
 
 
 def documents() -> list[pathlib.Path]:
@@ -95,6 +107,38 @@ def odd_phrases(text: str) -> list[str]:
     ]
 
 
+def sources() -> list[pathlib.Path]:
+    """Return every file of the code with text for people, relative to the root."""
+    found = (path.relative_to(ROOT) for folder in SOURCES for path in (ROOT / folder).rglob("*"))
+    return sorted(path for path in found if path.suffix in SOURCE_SUFFIXES and not MADE & set(path.parts))
+
+
+def readable(text: str, suffix: str) -> list[str]:
+    """Return the names, messages, comments and documentation of a source file.
+
+    :param suffix: of the file's name; ``.py`` has its comments (those on following lines as one) and strings.
+    """
+    if suffix != ".py":
+        return [re.sub(r"(?m)^ *#+ ?", "", text)]
+    found: list[str] = []
+    last = tokenize.ENCODING
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            comment = token.string.lstrip("#: ")
+            found[-1:] = [f"{found[-1]} {comment}"] if last == tokenize.COMMENT else [*found[-1:], comment]
+        elif token.type in {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", None)}:
+            found.append(token.string.lstrip("rbfRBF").strip("\"'"))
+        if token.type != tokenize.NL:
+            last = token.type
+    return found
+
+
+def odd_source_phrases(text: str, suffix: str) -> list[str]:
+    """Return the phrases of a source file that style forbids, each with what to write."""
+    # Indented lines are not code here, as they are in Markdown.
+    return [found for part in readable(text, suffix) for found in odd_phrases(re.sub(r"``[^`]+``|(?m:^ +)", "", part))]
+
+
 @pytest.fixture(scope="module")
 def words() -> set[str]:
     """Return every word with an underscore in code, playbooks, inventories and names of files."""
@@ -125,6 +169,11 @@ def test_phrases(path):
 def test_phrases_of_the_changelog(path):
     # Its lines are indented, which is not code here.
     assert odd_phrases(re.sub(r"``[^`]+``|^ +", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)) == []
+
+
+@pytest.mark.parametrize("path", sources(), ids=_ids)
+def test_phrases_of_the_code(path):
+    assert odd_source_phrases((ROOT / path).read_text(encoding="utf-8"), path.suffix) == []
 
 
 @pytest.mark.parametrize("path", documents(), ids=_ids)
@@ -176,7 +225,15 @@ def test_what_is_wrong_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["This is no network.", "It is made\nanew.", "Refuse a name that is none.", "Read. Who asks is told."]
+    "text",
+    [
+        "This is no network.",
+        "It is made\nanew.",
+        "Refuse a name that is none.",
+        "Read. Who asks gets it.",
+        "It is told the path.",
+        "A state that was asked for.",
+    ],
 )
 def test_an_odd_phrase_is_noticed(text):
     assert len(odd_phrases(text)) == 1
@@ -187,3 +244,32 @@ def test_an_odd_phrase_is_noticed(text):
 )
 def test_plain_english_is_left_alone(text):
     assert odd_phrases(text) == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".yml", "- name: Make it anew\n"),
+        (".yml", "- name: Check\n  fail_msg: >-\n    ctl01: this is\n    no network\n"),
+        (".yml", "# This is\n# no network.\n"),
+        (".j2", "# Who asks gets it.\n"),
+        (".py", '"""What a run did."""\n'),
+        (".py", 'raise Error(f"{host}: this is no network")\n'),
+        (".py", "def f():\n    # This is\n    # no network.\n    return 1\n"),
+        (".py", 'TEXT = r"""\nvalue:\n  description: What was found.\n"""\n'),
+    ],
+)
+def test_an_odd_phrase_in_code_is_noticed(suffix, text):
+    assert len(odd_source_phrases(text, suffix)) == 1
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".py", "found = x if x is none else are.no\n"),
+        (".py", '"""Return it. ``is no`` is code."""\n# There is no network.\n'),
+        (".yml", "when: There is no quorum\n"),
+    ],
+)
+def test_plain_code_is_left_alone(suffix, text):
+    assert odd_source_phrases(text, suffix) == []

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What belongs in the lab's mirror: the programs and images of the collection's release catalogue, and the lab's own.
+"""The contents of the lab's mirror: the programs and images of the collection's release catalogue, and the lab's own.
 
 The lab's own (`images.yml`, `conformance.yml`) are put beside the catalogue's in the same form, and read by the same
 functions of the collection.

@@ -46,7 +46,7 @@ def image_place(mirror: Path, image: Image) -> Place:
 
 @dataclass
 class Outcome:
-    """What a run did."""
+    """The result of a run."""
 
     present: int = 0
     fetched: int = 0
@@ -105,7 +105,7 @@ class Filler:
         )
 
     def fill(self, programs: Sequence[Program], wanted_images: Sequence[Image]) -> Outcome:
-        """Every artifact in turn; one that cannot be had does not keep the others from coming."""
+        """Fill in every artifact in turn; a failure of one does not stop the others."""
         outcome = Outcome()
         for order in [*map(self.program, programs), *map(self.image, wanted_images)]:
             self.progress.item(order.label)
@@ -145,7 +145,7 @@ class Filler:
             except MirrorError as error:
                 raise MirrorError(
                     f"{reason}, and building it failed: {error}\n"
-                    f"    Next: mend what it says and run again, or put the published file of {order.address} "
+                    f"    Next: fix this and run again, or put the published file of {order.address} "
                     "with its checksum file into the mirror."
                 ) from error
             outcome.built += 1

@@ -123,7 +123,7 @@ class Go:
 
 
 def build_environment(arch: str) -> dict[str, str]:
-    """What must not depend on the user's own Go settings. Go's caches stay where `go env` has them."""
+    """Return an environment independent of the user's own Go settings. Go's caches stay where `go env` has them."""
     return {
         "GOFLAGS": "-mod=readonly",
         "GOWORK": "off",

@@ -89,7 +89,7 @@ class ImageBuilder:
     go: Go
     debian: DebianFiles
     kubernetes_version: str
-    report: Callable[[str], None] = print  # told of what differs from the published image
+    report: Callable[[str], None] = print  # receives the differences from the published image
 
     def build(self, image: Image, destination: Path) -> None:
         recipes: dict[str, Callable[[Image, Path], tuple[Layer, dict[str, object]]]] = {
@@ -141,7 +141,7 @@ class ImageBuilder:
         program = work / "coredns"
         self.go.build("coredns", image.version, "coredns", image.arch, program)
         layer = Layer()
-        # The server is no root, yet listens on port 53.
+        # The server does not run as root and listens on port 53.
         capability = {"security.capability": file_capability(CAP_NET_BIND_SERVICE)}
         layer.file("coredns", program, mode=0o755, xattrs=capability)
         accounts(layer, ["root", "nobody", "nonroot"])
@@ -267,7 +267,7 @@ def _check_version(files: dict[PurePosixPath, Path], name: str, title: str, vers
 
 
 def _flannel_wants(name: str, triplet: str) -> bool:
-    """What of the packages and their dependencies flanneld calls, and their licences."""
+    """Return the programs of the packages and their dependencies that flanneld calls, and their licences."""
     if name.endswith("/copyright"):
         return True
     if "/gconv/" in name or "/perl" in name:
@@ -282,7 +282,7 @@ def _flannel_wants(name: str, triplet: str) -> bool:
 
 
 def _nginx_wants(name: str, triplet: str) -> bool:
-    """What of the packages and their dependencies the server needs to run, and their licences."""
+    """Return the files of the packages and their dependencies that the server needs, and their licences."""
     if name.endswith("/copyright"):
         return True
     if "/gconv/" in name or name == "bin/busybox":

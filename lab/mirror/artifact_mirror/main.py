@@ -36,7 +36,7 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    # Whoever stops this program stops its builds too, and leaves no temporary files.
+    # Stopping this program also stops its builds, and leaves no temporary files.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return int(options.run(options))

@@ -110,7 +110,7 @@ def architecture(archive: Path) -> str:
             manifest = json.load(_member(members, "manifest.json"))
             return str(json.load(_member(members, manifest[0]["Config"]))["architecture"])
     except (tarfile.TarError, ValueError, LookupError, TypeError) as error:
-        raise MirrorError(f"{archive} is no archive of a container image: {error}") from error
+        raise MirrorError(f"{archive} is not an archive of a container image: {error}") from error
 
 
 def file_capability(number: int) -> bytes:

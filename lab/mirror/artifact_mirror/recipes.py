@@ -39,7 +39,7 @@ class Recipe:
     # For a component that replaces modules by directories of its own repository ("staging"): the
     # published version that stands for those directories.
     staging: Callable[[str], str] | None = None
-    # Modules at other versions than the component asks for, because those cannot be had.
+    # Modules at other versions than the component requires, because those are not available.
     replaced: Mapping[str, str] = field(default_factory=dict)
     # A module from before Go had modules has no go.mod, and its version this suffix: the go.mod of its
     # pins, with the versions of its dependencies, is kept by hand.

@@ -28,7 +28,7 @@ class Place:
     file: Path
     checksum_file: Path
     bare: bool
-    # What must hold beside the sum; the answer is what does not, or nothing.
+    # A check beside the sum; it returns what is wrong, or an empty string.
     objection: Callable[[Path], str] = field(default=lambda path: "")
 
     def state(self) -> str:

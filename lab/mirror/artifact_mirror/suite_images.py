@@ -4,7 +4,7 @@
 
 The programs that the tests talk to are built from the sources of the version that the name says. Alpine and BusyBox
 below them are replaced by Debian's packages: its busybox, with bash as sh, since busybox's own shell drops environment
-variables whose names are no identifiers.
+variables whose names are not identifiers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .golang import GNU_TRIPLETS, Go
 from .images import NGINX_SITE, DebianFiles, accounts, busybox_applets
 from .oci import Layer, write_image
 
-# What agnhost's tests call beside agnhost, and busybox for all that is left.
+# Programs that agnhost's tests call beside agnhost, and busybox for all other ones.
 TOOLS = ["bash", "bind9-dnsutils", "busybox", "curl", "iperf", "iproute2", "libc-bin", "netcat-openbsd", "socat"]
 SHELL = ["bash", "busybox"]
 NGINX = [*SHELL, "nginx-light"]

@@ -68,12 +68,12 @@ class Upstream:
             )
 
     def expect_answer(self, address: str) -> None:
-        """NotThereError when the host of this address or image reference is known to be silent."""
+        """Raise NotThereError when the host of this address or image reference is known not to answer."""
         if host_of(address) in self._silent:
             raise NotThereError(self._silent[host_of(address)])
 
     def expect_registry(self, reference: str) -> None:
-        """NotThereError unless the image's registry answers; asking for a login is an answer."""
+        """Raise NotThereError unless the image's registry answers; a request for a login is an answer."""
         url = f"https://{host_of(reference)}/v2/"
         try:
             self._open(url).close()

@@ -15,7 +15,7 @@ from .golang import GNU_TRIPLETS, Go
 from .oci import Layer
 
 COMPONENT = "weave"
-# What the scripts call without saying so: Debian takes these packages for granted.
+# Programs that the scripts call without declaring it, because Debian installs these packages everywhere.
 _BASE_PACKAGES = ["coreutils", "dash", "grep", "mawk", "procps", "sed"]
 KUBE_PACKAGES = [
     *_BASE_PACKAGES,
@@ -31,7 +31,7 @@ _ALTERNATIVES = {"usr/bin/awk": "mawk"} | {
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _WANTED = re.compile(r"usr/(bin|sbin|lib|lib64)/|usr/share/doc/[^/]+/copyright$|etc/(iproute2/|protocols$|services$)")
 _NOT_WANTED = re.compile(r".*/(gconv|mime|systemd|udev)/|usr/(bin|sbin|lib)/(.+/)?(lib)?(perl|dpkg|debconf)")
-# For a kernel that knows no interfaces of the type dummy, of which weaver makes one for a moment to set its bridge's
+# For a kernel without interfaces of the type dummy: weaver creates one for a moment to set its bridge's
 # MTU: another type that does for that.
 _DUMMY, _IFB = "netlink.Dummy{", "netlink.Ifb{"
 CHANGE = f"net/bridge.go has {_IFB} in place of {_DUMMY}, for a kernel without dummy interfaces; not for other use"
@@ -116,7 +116,7 @@ def _program(layer: Layer, go: Go, version: str, arch: str, work: Path, name: st
 
 
 def _base(packages: Mapping[PurePosixPath, Path], arch: str) -> Layer:
-    """What the packages hold, as Debian lays it out on a system: /bin is /usr/bin, and so on."""
+    """Return the packages' files, laid out as on a Debian system: /bin is /usr/bin, and so on."""
     layer = Layer()
     for directory in _MERGED:
         layer.directory(f"usr/{directory}")

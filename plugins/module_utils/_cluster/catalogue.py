@@ -1,9 +1,9 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the release catalogue: which program, at which version, from which address.
+"""Read the release catalogue: the programs of a release, their versions and their addresses.
 
-The catalogue itself is data (``roles/cluster/files/catalogue.yml``). Nothing here knows a version.
+The catalogue itself is data (``roles/cluster/files/catalogue.yml``). The code here does not contain any version.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which authorities, certificates and kubeconfigs a cluster has, as the modules take them."""
+"""The authorities, certificates and kubeconfigs of a cluster, as the modules take them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def service_address(cidr: str) -> str:
 def api_names(shape: Topology, settings: Settings) -> list[str]:
     """Return every name and address at which an API server, or the etcd beside it, is reached.
 
-    They are what ``-hostname`` gets in the article: the API's own Service, loopback, and every controller, etcd host
-    and load balancer by name and by address; then ``ca_extra_sans``.
+    These are the values of ``-hostname`` in the article: the API's own Service, loopback, and every controller, etcd
+    host and load balancer by name and by address; then ``ca_extra_sans``.
     """
     names = [
         service_address(str(settings["cluster_service_cidr"])),
@@ -104,7 +104,7 @@ def kubeconfigs(shape: Topology, *, cluster_name: str, local_server: str, server
     the load balancer.
 
     :param local_server: URL of the API server on a controller's loopback.
-    :param server: URL of the API for everybody else.
+    :param server: URL of the API for all other clients.
     """
 
     def entry(

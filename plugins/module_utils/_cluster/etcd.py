@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what was read on the hosts to what the role etcd has to do with each: start, join, or stop and say why."""
+"""Decide from the readings of the hosts what the role etcd does with each: start, join, or stop with the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ("Membership", "membership", "surplus")
 
 
 class Membership(t.TypedDict):
-    """What a run does with the members of etcd."""
+    """The plan for the members of etcd."""
 
     #: All members start together, as a new cluster.
     new: bool
@@ -45,8 +45,8 @@ def surplus(shape: Topology, members: t.Iterable[t.Mapping[str, t.Any]]) -> list
 def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] | None]) -> Membership:
     """Return what has to be done with the members of a cluster.
 
-    A host is part of a new cluster only when no host has any data and every one of them was looked at in this run.
-    Everything else asks the cluster that runs.
+    A host is part of a new cluster only when no etcd host has data and all of them were read in this run. In all other
+    cases the running cluster decides.
 
     :param shape: see :func:`topology.topology`.
     :param readings: readings of ``host_facts`` by etcd host; empty for a host that is not part of the run.
@@ -90,13 +90,13 @@ def _foreign(
     if len(clusters) > 1:
         owners = "; ".join(f"{', '.join(hosts)}: cluster {cluster}" for cluster, hosts in clusters.items())
         return [
-            f"the data directories belong to different clusters ({owners}). None was touched. Find out "
+            f"the data directories belong to different clusters ({owners}). None was changed. Find out "
             "which one is yours, move the other host's directory away while etcd is stopped there, and run this again"
         ]
     current = {member["id"] for member in members}
     return [
         f"{host}: its data directory belongs to member {found['member_id']}, which is not in the cluster any more. "
-        f"It was left as it is. To take the host back in without that data: {_REPLACE.format(host=host)}"
+        f"It was not changed. To add the host again without that data: {_REPLACE.format(host=host)}"
         for host, found in data.items()
         if current and not known[host]["members"] and found["member_id"] not in current
     ]

@@ -5,8 +5,8 @@
 
 ``https://HOST/PATH`` is ``DIRECTORY/HOST/PATH``. Each publisher's checksum file lies beside it, as the
 publisher wrote it. A file counts as present when it has the sum that this checksum file gives. It is put in place after
-it was verified, and before its checksum file: a run that was interrupted leaves nothing that counts as present and is
-not.
+it was verified, and before its checksum file, so that an interrupted run does not leave a damaged file that counts as
+present.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def artifacts(
     versions: t.Mapping[str, str] | None = None,
     checksums: t.Mapping[str, str] | None = None,
 ) -> list[Artifact]:
-    """Return what belongs in a mirror of a release.
+    """Return the contents of a mirror of a release.
 
     :param names: which programs; all of the catalogue unless given.
     :param versions: versions that replace the catalogue's, by component.
@@ -117,7 +117,7 @@ class Mirror:
         """Download an artifact, verify it, and put it in place together with its checksum file.
 
         :raises DownloadError: an address does not answer, a sum is missing or wrong, or the directory cannot be
-            written. What was there before is still there.
+            written. The previous files are still there.
         """
         path, listing = self.path(artifact.url), self.path(artifact.checksum_url)
         url = mirrored(artifact.url, self._source)

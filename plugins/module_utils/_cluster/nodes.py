@@ -21,7 +21,7 @@ def unready_nodes(
     :param nodes: Node objects of the API, or ``cluster.status.nodes``. Of the latter a node is ready that has its part
         of the pod network, and whose kubelet ran when the host was read: it is not newer than the readings.
     :param readings: as in ``cluster.status.hosts``. Where the kubelet did not run when the host was read, only a
-        heartbeat since then counts: what the API knows of the node is older, and the host may have been rebuilt.
+        heartbeat since then counts: the conditions of the Node object are older, and the host may have been rebuilt.
     """
     if isinstance(nodes, t.Mapping):
         ready_then = [name for name, node in nodes.items() if node["ready"] and node["pod_cidr"]]

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run does about the difference between what is wanted and what was found."""
+"""The plan of a run: the changes from the status to the specification."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ("MEMBERSHIP", "Change", "changes", "report", "summary")
 #: Component of changes to the list of etcd's members.
 MEMBERSHIP = "etcd membership"
 
-# What runs on the hosts of each part, in the order in which a run gets there.
+# The components of each part, in the order of a run.
 _CHAPTERS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("etcd", "etcd", "etcd.service", ("etcd",)),
     ("kube-apiserver", "controllers", "kube-apiserver.service", ("kube-apiserver",)),
@@ -42,7 +42,7 @@ class Change(t.TypedDict):
     hosts: list[str]
     component: str
     change: str
-    #: What users of the cluster see of it; empty when nothing.
+    #: The effect on users of the cluster; empty without one.
     effect: str
 
 

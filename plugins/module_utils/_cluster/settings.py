@@ -19,7 +19,7 @@ Options = dict[str, dict[str, t.Any]]
 #: Values by option, as read from the inventory.
 Settings = t.Mapping[str, t.Any]
 
-# Of which more can be said than that they are not among the choices.
+# Settings for which problems.py has a better message than the list of choices.
 _EXPLAINED_CHOICES = ("cluster_pod_network", "cluster_kube_proxy_mode")
 
 

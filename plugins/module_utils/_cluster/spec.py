@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wanted: inventory, settings and release catalogue as one value."""
+"""The specification: inventory, settings and release catalogue as one value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Spec = dict[str, t.Any]
 API_PORT = 6443
 _ETCD_PEER_PORT = 2380
 _ETCD_CLIENT_PORT = 2379
-#: Where kube-proxy says that its rules are in place.
+#: Health endpoint of kube-proxy; it answers 200 once its rules are in place.
 _KUBE_PROXY_HEALTH_URL = "http://127.0.0.1:10256/healthz"
 
 
@@ -49,7 +49,7 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
         "members": members,
         "client_urls": [member["client_url"] for member in members.values()],
         "initial_cluster": ",".join(f"{host}={member['peer_url']}" for host, member in members.items()),
-        # One or two members survive no failure, and a restart is one.
+        # One or two members do not tolerate a failure, and a restart is one.
         "interrupts": ""
         if len(members) > 2
         else f"etcd has {count} and needs all of them: no quorum and no writes while one restarts",
@@ -72,7 +72,7 @@ def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
 def specification(
     shape: Topology, settings: Settings, catalogue: Catalogue, architectures: t.Mapping[str, str | None]
 ) -> Spec:
-    """Return what is wanted of the cluster.
+    """Return the specification of the cluster.
 
     :param settings: of all roles, see :func:`settings.settings`.
     :param architectures: ``amd64`` or ``arm64`` by host; a host that was not read has no programs.

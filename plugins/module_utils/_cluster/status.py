@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was found: the readings of all hosts of a run as one value."""
+"""The status: the readings of all hosts of a run as one value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topolo
 
 __all__ = ("Reading", "Status", "status")
 
-#: What ``host_facts`` read of one host; empty when it was not reached, or is not part of the run.
+#: The reading of ``host_facts`` of one host; empty when it was not reached, or is not part of the run.
 Reading = t.Mapping[str, t.Any]
 #: The documented value: see the RETURN of the action plugin ``cluster``.
 Status = dict[str, t.Any]

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shape of the inventory: who does what, under which address."""
+"""The shape of the inventory: the hosts of each part, and their addresses."""
 
 from __future__ import annotations
 

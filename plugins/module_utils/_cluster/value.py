@@ -70,7 +70,7 @@ def cluster(
     try:
         spec = specification(shape, wanted, catalogue, architectures)
     except (HardwayError, ValueError, LookupError):
-        # A playbook that repairs a host needs the specification in spite of problems, as far as there can be one.
+        # A playbook that repairs a host needs the specification in spite of problems, if it can be computed.
         if not problems:
             raise
         return {"spec": {}, "status": found, "plan": plan}

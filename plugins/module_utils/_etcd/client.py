@@ -28,7 +28,7 @@ _WRONG_NAME = (62, 64)  # host name mismatch, IP address mismatch
 
 
 class Cause:
-    """Why an endpoint could not be used; the words that messages begin with."""
+    """Causes for which an endpoint could not be used; messages begin with them."""
 
     REFUSED = "connection refused"
     TIME_OUT = "time-out"
@@ -50,7 +50,7 @@ class Cause:
     REJECTED = "rejected"
 
 
-# What etcd says -> cause. The first that its message contains counts.
+# Part of etcd's message -> cause. The first one that the message contains counts.
 _MESSAGES = (
     ("not leader", Cause.NOT_LEADER),
     ("no leader", Cause.NO_QUORUM),
@@ -63,10 +63,10 @@ _MESSAGES = (
     ("not supported for learner", Cause.LEARNER),
     ("member not found", Cause.NOT_FOUND),
 )
-# Every other member would say the same.
+# Every other member would answer the same.
 _FINAL = (Cause.REJECTED, Cause.NOT_IN_SYNC, Cause.UNHEALTHY, Cause.NOT_FOUND)
 _HINTS = {
-    Cause.REFUSED: "nothing listens there; is etcd running on that host?",
+    Cause.REFUSED: "the port is closed; is etcd running on that host?",
     Cause.TIME_OUT: "nothing answered in time; is the host up, and does a firewall let the port through?",
     Cause.NOT_TRUSTED: "ca_cert did not issue the certificate that the endpoint shows",
     Cause.EXPIRED: "renew the endpoint's certificate, or set the clocks right",
@@ -90,7 +90,7 @@ class EtcdError(HardwayError):
         hint = _HINTS.get(cause, "")
         text = f"{endpoint}: {cause}" + (f" ({detail})" if detail else "") + (f": {hint}" if hint else "")
         super().__init__(text)
-        # What a caller had done before; it stands.
+        # The actions of the caller before the failure; they are not undone.
         self.actions: list[str] = []
         self.endpoint = endpoint
         self.cause = cause
@@ -107,7 +107,7 @@ def _tls_error(endpoint: str, error: ssl.SSLError) -> EtcdError:
             return EtcdError(endpoint, Cause.WRONG_NAME, detail.rstrip("."))
         return EtcdError(endpoint, Cause.NOT_TRUSTED, detail)
     reason = str(error.reason or error)
-    # Alerts are what the other side says of our certificate.
+    # TLS alerts are the server's answer to our certificate.
     if "ALERT" in reason or "CERTIFICATE" in reason:
         return EtcdError(endpoint, Cause.CLIENT_CERTIFICATE, reason.lower().replace("_", " "))
     return EtcdError(endpoint, Cause.NOT_TLS, reason.lower().replace("_", " "))
@@ -117,7 +117,7 @@ class Client:
     """Endpoints of one cluster; the first that can be used answers.
 
     :param endpoints: client URLs, ``https://HOST:PORT``; with ``http://`` nothing is encrypted.
-    :param timeout: seconds for one request. etcd itself gives up a request that finds no quorum after 7 s.
+    :param timeout: seconds for one request. etcd itself cancels a request without a quorum after 7 s.
     :raises EtcdError: the certificate files cannot be read.
     """
 
@@ -218,7 +218,7 @@ class Client:
 
     @contextlib.contextmanager
     def _named_errors(self, endpoint: str, path: str) -> t.Iterator[None]:
-        """Turn what goes wrong with a request that may have been sent into an error with its cause."""
+        """Turn a failure of a request that may have been sent into an error with its cause."""
         try:
             yield
         except socket.timeout as error:
@@ -235,8 +235,8 @@ class Client:
     def _closed(self, endpoint: str, error: OSError) -> EtcdError:
         """Find out why an endpoint closed the connection.
 
-        With TLS 1.3 a server that does not accept our certificate says so after the handshake, and its word is lost
-        when we write at that moment. With TLS 1.2 it says so in the handshake: one is made, and nothing is sent.
+        With TLS 1.3 a server rejects our certificate after the handshake, and its alert is lost when we write at that
+        moment. With TLS 1.2 it rejects the certificate in the handshake: one is made, and nothing is sent.
         """
         if not self._plain(endpoint):
             context = self._tls()

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose data an etcd data directory holds, read from its write-ahead log. etcd need not run.
+"""Read the owner of an etcd data directory from its write-ahead log. etcd need not run.
 
 Each file of the log begins with a checksum record and a metadata record, and the latter holds the IDs of member and
 cluster (server/storage/wal/encoder.go, walpb.Record, etcdserverpb.Metadata; the same in etcd 3.4 to 3.7).
@@ -67,7 +67,7 @@ def _metadata(data: bytes) -> dict[str, str] | None:
 def identity(directory: str) -> dict[str, str] | None:
     """Return ``member_id`` and ``cluster_id`` of a data directory, in hexadecimal digits; None when it holds no data.
 
-    Data whose owner cannot be read has the IDs ``unknown``: it is there, and must not be taken for an empty directory.
+    Data whose owner cannot be read has the IDs ``unknown``, so that it is not mistaken for an empty directory.
     """
     if not os.path.isdir(os.path.join(directory, "member")):
         return None

@@ -29,7 +29,7 @@ _RECORD = "restored.json"
 
 
 def sync_directory(directory: str) -> None:
-    """Have the names in a directory on disk when this returns."""
+    """Write the entries of a directory to disk."""
     descriptor = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -64,7 +64,7 @@ class DataDirectory:
         self.restored = os.path.join(self.staging, "data")
 
     def lines(self, *asides: str) -> str:
-        """Return whose data is where, for a diff: that of the member, what was restored beside it, what was kept."""
+        """Return the owner of each data directory for a diff: the member's, the restored one, those kept aside."""
         places = {"member": self.path, "restore/data/member": self.restored}
         places.update({f"{aside}/member": self.aside(aside) for aside in asides})
         found = {name: identity(place) for name, place in places.items()}
@@ -102,7 +102,7 @@ class DataDirectory:
     def restore(self, snapshot: str, digest: str, member: NewMember, *, etcdutl: Etcdutl) -> None:
         """Restore a snapshot beside the data. etcd may run meanwhile.
 
-        What an interrupted run left is replaced.
+        The leftovers of an interrupted run are replaced.
 
         :param digest: the snapshot's, as :meth:`Etcdutl.check` returns it.
         :raises SnapshotError: it is not possible; the member's data is as it was.
@@ -143,7 +143,7 @@ class DataDirectory:
     def swap(self, aside: str) -> None:
         """Put restored data in the place of the member's, which is kept aside.
 
-        Killed anywhere, the next call finishes it.
+        After a kill at any point, the next call finishes it.
 
         :raises SnapshotError: etcd runs on the data, or it is not possible.
         """

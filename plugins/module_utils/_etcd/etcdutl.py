@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What etcdutl does with a snapshot: check it, and restore it into a directory.
+"""Check a snapshot, and restore it into a directory, with etcdutl.
 
 The last 32 bytes of a snapshot are the SHA-256 of the database before them (etcd:
 ``server/etcdserver/api/v3rpc/maintenance.go``).
@@ -27,7 +27,7 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What a snapshot file holds.
+    """The contents of a snapshot file.
 
     :ivar revision: the last revision in it.
     :ivar size: bytes of the file.

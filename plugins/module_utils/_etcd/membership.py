@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Membership of an etcd cluster as desired state: what has to be done, and what must not be. Nothing is asked here."""
+"""Membership of an etcd cluster as desired state: the steps to it, and their refusal. No request is sent here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _READY = 0.9
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """What a member says of itself. Sizes in bytes."""
+    """The status that a member reports. Sizes in bytes."""
 
     version: str
     db_size: int
@@ -56,8 +56,8 @@ class Member:
     """A member as the cluster knows it.
 
     :param name: empty until it has started for the first time.
-    :param status: what it answered; None when it did not.
-    :param problem: why it did not answer.
+    :param status: its answer; None when it did not answer.
+    :param problem: the reason why it did not answer.
     """
 
     id: int
@@ -188,7 +188,7 @@ class Wanted:
 
     @property
     def label(self) -> str:
-        """What the user called it."""
+        """The name or ID that the user gave."""
         return self.name or f"{self.id:x}"
 
 
@@ -290,7 +290,7 @@ def _names(view: View) -> str:
 
 
 def check(view: View, step: Step, *, force: bool) -> None:
-    """Refuse a step that the cluster does not survive.
+    """Refuse a step after which the cluster would not have a quorum.
 
     :raises RefusedError: with the numbers, and what to do instead.
     """
@@ -298,7 +298,7 @@ def check(view: View, step: Step, *, force: bool) -> None:
     if healthy < quorum:
         raise RefusedError(
             f"the cluster has no quorum: {healthy} of {len(view.voters)} voting members are healthy and {quorum} are "
-            f"needed, so it can agree on nothing and '{step}' is not possible; start the others "
+            f"needed, so it cannot commit changes and '{step}' is not possible; start the others "
             f"({_unhealthy(view)}), or recover from the survivor (playbook etcd_replace_member.yml)"
         )
     member = next((member for member in view.members if member.id == step.id), None)

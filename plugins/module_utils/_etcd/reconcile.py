@@ -1,10 +1,10 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look at an etcd cluster, and bring one member into the wanted state, one request at a time.
+"""Read an etcd cluster, and reconcile one member with the wanted state, one request at a time.
 
-After each request the cluster is looked at again: what was done is read from it, and never assumed. That makes an
-answer that got lost harmless, and a run that was interrupted can simply be made again.
+After each request the members are read again, so that the result is never assumed. A lost answer is therefore
+harmless, and an interrupted run can be repeated.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ("Outcome", "alarms", "look", "reconcile")
 
 _STATUS_SECONDS = 3.0
 _POLL_SECONDS = 0.3
-# What passes: an election, or the 5 s that etcd wants every member to be connected before it changes the membership.
+# Transient causes: an election, or the 5 s for which etcd requires every member to be connected before a change.
 _PASSING = (
     Cause.UNHEALTHY,
     Cause.NOT_IN_SYNC,
@@ -47,18 +47,18 @@ _PASSING = (
 
 
 def look(client: Client, *, client_urls: t.Mapping[str, t.Sequence[str]] | None = None, agreed: bool = False) -> View:
-    """Return the cluster's members and what each says of itself.
+    """Return the cluster's members and the status of each.
 
     :param client_urls: by peer URL, where a member answers while the cluster does not know its client URLs.
-    :param agreed: ask for a list that a quorum has agreed on, when there is a quorum. Without it the list is what
-        one member knows, which works without a quorum too.
+    :param agreed: read the list linearizably, when there is a quorum. Without it the list is the one that a single
+        member has, which also works without a quorum.
     :raises EtcdError: no endpoint can be used.
     """
     answer = client.first("/v3/cluster/member/list", {"linearizable": False})[1]
     view = _view(client, answer, client_urls or {})
     if not agreed or len(view.healthy_voters) < view.quorum:
         return view
-    # etcd 3.4 does not know the field, and answers with what that one member knows.
+    # etcd 3.4 does not have the field, and answers with the list of that one member.
     asked = [url for member in (view.leader, *view.healthy_voters) if member for url in member.client_urls]
     answer = client.first("/v3/cluster/member/list", {"linearizable": True}, endpoints=asked)[1]
     known = {member.id: member for member in view.members}
@@ -126,7 +126,7 @@ def alarms(client: Client, view: View) -> list[dict[str, str]]:
 
 @dataclasses.dataclass
 class Outcome:
-    """What was found and done."""
+    """The cluster before and after a call, and the actions."""
 
     before: View
     after: View
@@ -161,13 +161,13 @@ class _Reconciler:
                 time.sleep(_POLL_SECONDS)
 
     def predict(self, view: View) -> tuple[View, list[str]]:
-        """Return how it would be, and what would stay to be done."""
+        """Return the predicted cluster, and the steps that would remain."""
         for step in plan(view, self._wanted):
             if step.kind == "promote" and not self._wait:
                 member = find(view, self._wanted)
                 if member is None or not ready_to_promote(view, member):
                     return view, [str(step)]
-            # What is added in prediction starts in prediction.
+            # A prediction assumes that an added member starts.
             if step.id or step.kind == "add":
                 check(view, step, force=self._wanted.force or (step.kind == "promote" and self._wait))
             view = predict(view, step)
@@ -175,7 +175,7 @@ class _Reconciler:
         return view, []
 
     def run(self, view: View) -> tuple[View, list[str]]:
-        """Do what is to be done, and return how it is then, and what stays to be done."""
+        """Carry out the steps, and return the cluster after them and the remaining steps."""
         while True:
             steps = plan(view, self._wanted)
             if not steps:
@@ -261,7 +261,7 @@ def reconcile(
     """Bring one member into its state.
 
     :param client_urls: where the member answers clients, for the time in which the cluster does not know.
-    :param wait: wait until a learner has caught up and promote it; ``pending`` says otherwise what is left.
+    :param wait: wait until a learner has caught up and promote it; otherwise ``pending`` has the remaining steps.
     :param timeout: seconds for all of it.
     :raises EtcdError: no endpoint can be used, or etcd refuses.
     :raises RefusedError: the change would lose the quorum, or did not come about in time.

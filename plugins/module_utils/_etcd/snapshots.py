@@ -59,7 +59,7 @@ class Saved:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What a running member holds, beside a snapshot.
+    """The keys of a running member, compared with a snapshot.
 
     :ivar keys: how many keys it has.
     :ivar expected: how many there were when the snapshot was taken; None when that is not known.
@@ -165,7 +165,7 @@ def compare(client: Client, *, revision: int, keys: int | None) -> Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What is asked for: the options of the module ``etcd_snapshot``. Those that a state does not need are empty."""
+    """The options of the module ``etcd_snapshot``. Those that a state does not need are empty."""
 
     state: str
     path: str = ""
@@ -178,9 +178,9 @@ class Wanted:
 
 @dataclasses.dataclass
 class Outcome:
-    """What was done, or would be in check mode.
+    """The actions of a call, or those predicted in check mode.
 
-    :ivar snapshot: what the snapshot holds; empty where there is none to look at.
+    :ivar snapshot: the contents of the snapshot; empty without a snapshot.
     :ivar before: for a diff, with ``after``.
     """
 
@@ -201,9 +201,9 @@ class Outcome:
 
 
 class Snapshots:
-    """Bring one of the states about.
+    """Converge to one of the states.
 
-    :param client: None where no cluster is asked.
+    :param client: None for states that do not need a running cluster.
     """
 
     def __init__(self, *, client: Client | None, etcdutl: Etcdutl, check_mode: bool) -> None:
@@ -212,7 +212,7 @@ class Snapshots:
         self._check_mode = check_mode
 
     def converge(self, wanted: Wanted) -> Outcome:
-        """Bring a state about, or say what that would do.
+        """Converge to a state, or predict the actions.
 
         :raises EtcdError: no endpoint can be used.
         :raises SnapshotError: a snapshot is damaged, or the state is not possible.
@@ -229,7 +229,7 @@ class Snapshots:
 
     def _asked(self) -> Client:
         if self._client is None:
-            raise SnapshotError("endpoints: none is given; client URLs of the cluster's members are needed")
+            raise SnapshotError("endpoints is empty; client URLs of the cluster's members are needed")
         return self._client
 
     def _checked(self, wanted: Wanted) -> Outcome:
@@ -294,5 +294,5 @@ class Snapshots:
     def _compared(self, wanted: Wanted) -> Outcome:
         comparison = compare(self._asked(), revision=wanted.revision, keys=wanted.keys)
         if not comparison.equal:
-            raise SnapshotError(f"the member does not hold what the snapshot holds: {comparison}")
+            raise SnapshotError(f"the member differs from the snapshot: {comparison}")
         return Outcome(comparison=str(comparison))

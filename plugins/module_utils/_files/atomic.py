@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that appear whole, and several together or not at all.
+"""Replace files in one step, several together or not at all.
 
 A batch is written into a staging directory beside its destination, and becomes valid with one
-rename of that directory to the journal's name. From then on the batch counts as written: whoever
-comes next moves what a killed process left in the journal to its place before reading anything.
+rename of that directory to the journal's name. From then on the batch counts as written: the next
+process moves the files that a killed one left in the journal to their places before it reads anything.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _write(path: str, content: bytes, attributes: Attributes, like: str) -> None
         stream.flush()
         uid, gid = attributes.uid, attributes.gid
         with contextlib.suppress(FileNotFoundError):
-            # What the user leaves open stays as it was with the file that is replaced.
+            # Attributes that the user does not set are taken from the file that is replaced.
             found = os.stat(like)
             uid = found.st_uid if uid is None and found.st_uid != os.geteuid() else uid
             gid = found.st_gid if gid is None and found.st_gid != os.getegid() else gid
@@ -153,7 +153,7 @@ def write_file(path: str, content: bytes, attributes: Attributes) -> None:
 
 
 def replace_link(path: str, target: str) -> None:
-    """Put a symbolic link in the place of another one, or of nothing, in one step.
+    """Create or replace a symbolic link in one step.
 
     :raises OSError: the directory cannot be written.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a transaction replaces, kept until it has succeeded.
+"""Keep the files that a transaction replaces until it has succeeded.
 
 The journal is a private directory: a list in JSON, and beside it the old files, by hard link where the file system
 allows it. A path is saved before it is replaced and only once, so that the state before the first of several
@@ -164,7 +164,7 @@ class Journal:
     def discard(self) -> None:
         """Remove the journal: its transaction is complete."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._list)  # first: without it the rest means nothing
+            os.unlink(self._list)  # First: without the list the other files are leftovers.
         shutil.rmtree(self.directory, ignore_errors=True)
         self._state = {"paths": {}, "notes": {}}
         self.pending = False

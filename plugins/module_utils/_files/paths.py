@@ -30,12 +30,12 @@ _LATER = -2
 
 
 class Outcome(t.NamedTuple):
-    """What was found out about one path.
+    """The differences of one path.
 
     :ivar changes: ``created``, ``content``, ``link``, ``removed``, or sentences about owner, group and mode.
-    :ivar step: what is done about it, in words; empty with no changes.
-    :ivar commands: what one would have typed.
-    :ivar rewritten: a program that reads the path finds something else there.
+    :ivar step: the change in words; empty without changes.
+    :ivar commands: the equivalent commands.
+    :ivar rewritten: a program that reads the path would find other content.
     """
 
     path: str
@@ -65,7 +65,7 @@ class HostFiles:
     :param check: predict only.
     :param accounts_later: an owner or group that does not exist is made by an earlier task, which check mode only
         predicts.
-    :param replacing: told each path before it is changed.
+    :param replacing: called with each path before it is changed.
     """
 
     def __init__(
@@ -169,7 +169,9 @@ class HostFiles:
         owner = f"{entry.get('owner') or attributes.uid}:{entry.get('group') or attributes.gid}"
         commands = (f"chown {owner} {shlex.quote(path)}", f"chmod {attributes.mode:04o} {shlex.quote(path)}")
         text = ", ".join(problems)
-        return Outcome(path, problems, {"before": "", "after": f"{path}: {text}\n"}, f"mend {path}: {text}", commands)
+        return Outcome(
+            path, problems, {"before": "", "after": f"{path}: {text}\n"}, f"correct {path}: {text}", commands
+        )
 
     @staticmethod
     def _content_diff(path: str, before: bytes | None, after: bytes, *, secret: bool) -> dict[str, str]:
@@ -182,7 +184,7 @@ class HostFiles:
         return {"before_header": path, "after_header": path, "before": old, "after": new}
 
     def _attributes(self, path: str, entry: t.Mapping[str, t.Any], *, default_mode: str) -> Attributes:
-        """Return the wanted attributes: without an owner of its own a path belongs to whoever runs the module."""
+        """Return the wanted attributes. Without an owner a path belongs to the user who runs the module."""
         owner, group = entry.get("owner"), entry.get("group")
         missing_owner = self._accounts_later and bool(owner) and not _exists(pwd.getpwnam, owner)
         missing_group = self._accounts_later and bool(group) and not _exists(grp.getgrnam, group)

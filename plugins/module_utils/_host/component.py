@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One component of one host as one transaction: install, configure, run, wait for health.
 
-What is to be done is planned first, without changing anything; check mode ends there. A unit that serves while it is
-changed has a journal of what is replaced, and gets it back when it does not become healthy with what is new.
+The steps are planned first, without a change; check mode ends there. For a healthy unit the replaced programs and files
+are kept in a journal, and restored when the unit does not become healthy with the new ones.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ class ComponentUnit:
 
 @dataclasses.dataclass
 class Plan:
-    """What a transaction does.
+    """The steps of a transaction.
 
     :ivar steps: in words, in the order in which they are done.
     :ivar reasons: why.
     :ivar commands: what one would have typed.
     :ivar packages: Debian packages that are missing.
     :ivar replaces: programs or files are replaced.
-    :ivar actions: what systemctl does, see :func:`units.plan_unit`.
+    :ivar actions: systemctl's actions, see :func:`units.plan_unit`.
     """
 
     steps: list[str] = dataclasses.field(default_factory=list)
@@ -103,7 +103,7 @@ class Component:
     """One component of this host.
 
     :param name: name of the component; its journal has it.
-    :param programs: what it installs.
+    :param programs: programs that it installs.
     :param tools: further programs, which the unit does not run.
     :param files: paths, in the order in which they are made.
     :param packages: Debian packages that it needs; installing them is the caller's part.
@@ -249,10 +249,10 @@ class Component:
     # --- carrying out -----------------------------------------------------------------------------------------------
 
     def carry_out(self, plan: Plan) -> float | None:
-        """Do what was planned.
+        """Carry out the plan.
 
-        :returns: seconds until the unit was healthy, None where nobody waited.
-        :raises HardwayError: it failed; the message says what this host is left with.
+        :returns: seconds until the unit was healthy, None without waiting.
+        :raises HardwayError: it failed; the message describes the state of this host.
         """
         unit, options = self._unit, self._options
         if unit is None or options is None:
@@ -275,22 +275,22 @@ class Component:
         return seconds
 
     def _why_not_taken_back(self, plan: Plan, unit: Unit, options: ComponentUnit) -> str | None:
-        """Return None when this change is taken back where it fails, else what a failure says about it."""
+        """Return None when a failed change is rolled back, else the text for the failure message."""
         if options.state != "started" or not options.wait:
             return ""
         if self._journal.pending:
             return None
         if not unit.active:
             return (
-                f"{unit.name} did not run before, so there is nothing to take back to: programs and files stay as they "
-                "are, to be looked at."
+                f"{unit.name} did not run before, so the change cannot be rolled back: programs and files stay as they "
+                "are, for you to inspect."
             )
         if not plan.replaces:
             return ""
         if unit.properties["ActiveState"] == "active" and (options.health is None or not options.health.problem()):
             return None
-        # Repairing what is not healthy must not be undone because it takes more than one step.
-        return f"{unit.name} was not healthy before this change either, so the change was not taken back."
+        # A repair of an unhealthy unit must not be undone because it takes more than one step.
+        return f"{unit.name} was not healthy before this change either, so the change was not rolled back."
 
     def _before_replacing(self, path: str) -> None:
         if self._guarded:
@@ -339,21 +339,21 @@ class Component:
         unit.systemctl("--no-block", action, unit.name)
         return unit.invocation
 
-    # --- taking back ------------------------------------------------------------------------------------------------
+    # --- rolling back -----------------------------------------------------------------------------------------------
 
     def _taken_back(self, error: Exception, plan: Plan, unit: Unit, options: ComponentUnit) -> str:
-        """Put back what was replaced, run on it, and return the whole message."""
+        """Restore the replaced programs and files, run the unit on them, and return the whole message."""
         words = [str(error), f"The change was: {'; '.join(plan.steps) or 'that of an interrupted run'}."]
         try:
             restored = self._journal.restore()
             self._programs.put_back(self._journal.noted("programs", {}))
             if restored:
-                words.append(f"It was taken back: {', '.join(restored)} as before.")
+                words.append(f"It was rolled back: {', '.join(restored)} as before.")
             words.append(self._runs_as_before(restored, unit, options))
             self._journal.discard()
         except (HardwayError, OSError) as second:
             words.append(
-                f"It could not be taken back completely: {second}\n"
+                f"It could not be rolled back completely: {second}\n"
                 f"The previous programs and files are listed in {self._journal.directory}/journal.json for as long as "
                 "it is there. Look at this host before anything else is changed."
             )
@@ -376,5 +376,5 @@ class Component:
         try:
             seconds = unit.wait(options.health, timeout=options.timeout, previous=previous)
         except UnitError as error:
-            return f"With that it does not become healthy either, so this host does not serve now: {error}"
+            return f"The unit does not become healthy with them either, so this host does not serve:  {error}"
         return f"{unit.name} was restarted and is healthy after {seconds:.0f} s: this host serves as before."

@@ -21,7 +21,7 @@ Opener = t.Callable[[str], t.Any]
 
 
 def mirrored(url: str, mirror: str) -> str:
-    """Return where a mirror of the upstream layout has an address.
+    """Return the address of a file in a mirror of the upstream layout.
 
     ``https://HOST/PATH`` is ``MIRROR/HOST/PATH``. An empty mirror changes nothing.
     """
@@ -66,14 +66,14 @@ def expected_sum(url: str, *, checksum_url: str, name: str, opener: Opener) -> s
 
 
 def _announced_size(response: t.Any) -> int | None:
-    """Return how many bytes a server said that there are; None when it did not, or packed them for the way."""
+    """Return the length that a server announced, in bytes; None without one, or when the content is compressed."""
     headers = getattr(response, "headers", {})
     size = headers.get("Content-Length", "")
     return int(size) if size.isdigit() and not headers.get("Content-Encoding") else None
 
 
 def download(url: str, path: str, *, opener: Opener) -> str:
-    """Write what an address has into a file, and return its SHA-256 sum.
+    """Download an address into a file, and return its SHA-256 sum.
 
     :raises DownloadError: the address does not answer, or ends early; or the file cannot be written.
     """
@@ -92,7 +92,7 @@ def download(url: str, path: str, *, opener: Opener) -> str:
 
 
 def fetch(url: str, path: str, *, expected: str, opener: Opener) -> None:
-    """Write what an address has into a file, and verify it.
+    """Download an address into a file, and verify it.
 
     :param expected: SHA-256 sum, in hexadecimal.
     :raises DownloadError: as :func:`download`, or the sum is another one.

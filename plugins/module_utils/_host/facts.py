@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what the roles need to know about a host. Nothing is changed."""
+"""Read the facts of a host that the roles need. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.ku
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
 _ETCD_FILES = {"ca_cert": "ca", "client_cert": "kubernetes", "client_key": "kubernetes-key"}
-# What an existing cluster was made with, read from the units that the roles write.
+# Settings of an existing cluster, read from the units that the roles write.
 _CLUSTER_FLAGS = {
     "/etc/systemd/system/kube-controller-manager.service": {
         "cluster-cidr": "cluster_pod_cidr",
@@ -59,7 +59,7 @@ def _text(path: str) -> str:
 
 
 def _output(run: Run, command: list[str]) -> str:
-    """Return what a command prints. A host without the program is read all the same: preflight says what is wrong."""
+    """Return the output of a command, empty on a host without the program: preflight reports that."""
     try:
         return run(command)[1]
     except OSError:
@@ -119,7 +119,7 @@ def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
 
 
 def _etcd(*, runs: bool) -> dict[str, t.Any]:
-    """Return whose data this host has, and who the members are: as its own etcd says, else as it was started with."""
+    """Return the owner of this host's data and the members: from its own etcd, else from its bootstrap file."""
     unit = flag_values(_text("/etc/systemd/system/etcd.service"), {"data-dir": "data"})
     directory = unit.get("data", "/var/lib/etcd")
     started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", _text("/etc/etcd/bootstrap.env"), re.MULTILINE)
@@ -130,7 +130,7 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
             client = Client(endpoints=["https://127.0.0.1:2379"], timeout=2.0, **files)
             members = client.first("/v3/cluster/member/list")[1].get("members", [])
         except EtcdError:
-            # It has no say: a learner, or not ready.
+            # A learner, or a member that is not ready.
             members = []
     return {
         "data": identity(directory),
@@ -157,7 +157,7 @@ def _programs(path: str = _PROGRAMS_RECORD) -> dict[str, str]:
 
 
 def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
-    """Return what a list of the API's Node objects says of each node, by name.
+    """Return the state of each node from a list of the API's Node objects, by name.
 
     :param objects: as ``kubectl get nodes --output=json`` prints it.
     """

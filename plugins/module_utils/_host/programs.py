@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Install published programs: download, verify, put in place.
 
-A record of what was installed (which address, which sum, which files) is kept on the host, so
-that a run that finds everything in place asks nobody. A program is replaced by rename, after its
-download was verified: whatever goes wrong before that leaves the old one as it was.
+A record of each installation (address, sum, files) is kept on the host, so that a run without
+changes does not download anything. A program is replaced by rename, after its download was
+verified; a failure before that does not change the old one.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Programs:
     :param record: path of the JSON record of what was installed.
     :param opener: opens an address and returns a readable binary stream; raises OSError or a
         subclass of Exception with a readable message.
-    :param replacing: told each path before it is replaced.
+    :param replacing: called with each path before it is replaced.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Programs:
 
     @staticmethod
     def commands(program: Program) -> list[str]:
-        """Return what one would have typed to install a program."""
+        """Return the equivalent commands for the installation of a program."""
         url = downloads.mirrored(program["url"], program["mirror"])
         paths = list(Programs.destinations(program).values())
         download = os.path.basename(program["url"])
@@ -157,7 +157,7 @@ class Programs:
         return self._record.get(name)
 
     def put_back(self, entries: t.Mapping[str, t.Any]) -> None:
-        """Give programs the records that they had, after their files were put back."""
+        """Restore the records of programs, after their files were restored."""
         for name, entry in entries.items():
             if entry is None:
                 self._record.pop(name, None)

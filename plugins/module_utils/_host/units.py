@@ -26,7 +26,7 @@ _TICK_TOLERANCE = 0.02
 _POLL_SECONDS = 0.2
 
 
-# Lines of a Go program's stack: they hide the line before them that says what went wrong.
+# Lines of a Go program's stack, which hide the error message before them.
 _GO_STACK = re.compile(r"goroutine \d+ |\t|created by |[^\s:{]+\(.*\)$")
 # How much of the log is shown: enough for two attempts of systemd to start etcd, and characters of a line.
 _LINES = 40
@@ -80,7 +80,7 @@ class Health:
 
 
 def wait_for_peers(name: str, peers: t.Iterable[Health], *, timeout: float) -> None:
-    """Wait until every other member of a cluster is healthy, so that this one may go.
+    """Wait until every other member of a cluster is healthy, so that this one may restart.
 
     :param timeout: seconds for all of them.
     :raises UnitError: one is not healthy in time; nothing was restarted.
@@ -167,7 +167,7 @@ class Unit:
 
     @property
     def invocation(self) -> str:
-        """What systemd calls the present start of the unit; another start has another one."""
+        """systemd's ID of the current start of the unit; another start has another one."""
         return self.properties.get("InvocationID", "")
 
     def drop_ins(self) -> list[str]:
@@ -275,7 +275,7 @@ class Wanted:
 
 
 class UnitPlan(t.NamedTuple):
-    """What has to be done about a unit, as systemctl calls it, and why."""
+    """systemctl's actions on a unit, and the reasons for them."""
 
     actions: list[str]
     reasons: list[str]
@@ -294,11 +294,11 @@ def _plan_stopped(unit: Unit, wanted: Wanted) -> UnitPlan:
 
 
 def _due(unit: Unit, wanted: Wanted) -> tuple[str, str] | None:
-    """Return what a running unit owes its files, and why."""
+    """Return the action that a running unit still needs for its files, and the reason."""
     drop_ins = unit.drop_ins()
     newer = unit.newer_file(drop_ins, reloads=False)
     if newer and newer not in wanted.watch:
-        # No program reads these: systemd does, when it starts one.
+        # systemd reads these files when it starts the program.
         return "restart", f"{newer} is newer than the running process"
     if wanted.changing:
         return wanted.on_change, f"{wanted.changing[0]} changes"

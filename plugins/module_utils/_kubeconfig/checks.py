@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kubectl or the API server would refuse later is refused before anything is written."""
+"""Refuse before anything is written what kubectl or the API server would refuse later."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ HOW_TO_GIVE = {
 def check(wanted: Wanted, sources: Sources, kept: Document | None = None) -> dt.datetime | None:
     """Check everything about one file.
 
-    :param kept: the file that is merged with. What is in it can be named, and is not checked.
+    :param kept: the file that is merged with. Its entries can be named, and are not checked.
     :returns: when the first of its client certificates expires.
     :raises KubeconfigError: with file and field.
     """
     where = wanted.path
     if wanted.merge and not (wanted.clusters or wanted.users or wanted.contexts or wanted.current_context):
-        raise KubeconfigError(f"{where}: nothing is asked for. Give server, user, content or current_context.")
+        raise KubeconfigError(f"{where}: the entry is empty. Give server, user, content or current_context.")
     for kind, names in (
         ("cluster", [entry.name for entry in wanted.clusters]),
         ("user", [entry.name for entry in wanted.users]),
@@ -45,7 +45,7 @@ def check(wanted: Wanted, sources: Sources, kept: Document | None = None) -> dt.
         _check_user(user, f"{where}: user {user.name}")
     _check_references(wanted, kept or {})
     if sources.changing(wanted):
-        return None  # what is there now says nothing about what will be
+        return None  # The present content does not matter: an earlier task changes it.
     return _check_certificates(wanted, sources)
 
 
@@ -58,7 +58,7 @@ def _check_names(names: list[str], kind: str, wanted: Wanted) -> None:
             raise KubeconfigError(f"{where}: the {kind} name {name!r} is empty or has control characters.")
         if names.count(name) > 1:
             raise KubeconfigError(
-                f"{where}: {kind} {name!r} is there twice. Give each its own name, and each file its own path."
+                f"{where}: {kind} {name!r} occurs twice. Give each its own name, and each file its own path."
             )
 
 

@@ -19,7 +19,7 @@ __all__ = ("compare", "masked", "same")
 
 HIDDEN = "(hidden)"
 HIDDEN_NEW = "(hidden, changed)"
-#: What may be shown. Everything else could be a secret, also in a file that somebody else wrote.
+#: Fields that may be shown. Every other field could be a secret, also in a file of another program.
 OPEN_FIELDS = frozenset(
     (
         "apiVersion", "kind", "current-context", "name", "server", "tls-server-name", "insecure-skip-tls-verify",
@@ -52,7 +52,7 @@ def _without_nothing(body: t.Any) -> t.Any:
 
 
 def compare(found: Document, wanted: Document) -> list[str]:
-    """Return sentences about what is not as wanted. Values of secrets are not in them."""
+    """Return a sentence for each difference. Values of secrets are not in them."""
     reasons = []
     have, want = _normal(found), _normal(wanted)
     for name, field in LISTS.items():
@@ -87,7 +87,7 @@ def _compare_fields(label: str, have: Document, want: Document) -> list[str]:
 def masked(value: Document, *, before: Document | None = None) -> Document:
     """Return a copy for diffs: without secrets, and with certificates in words.
 
-    :param before: the file as it was, so that a secret that changes can be told from one that does not.
+    :param before: the file as it was, so that a changed secret can be distinguished from an unchanged one.
     """
     return _mask_fields(value, before, fresh=before is None)
 

@@ -33,7 +33,7 @@ Document = dict[str, t.Any]
 #: The lists of a kubeconfig, and the field that holds the body of each entry.
 LISTS = {"clusters": "cluster", "contexts": "context", "users": "user"}
 
-# Text that no YAML reader takes for something else. All other text is quoted.
+# Text that every YAML reader takes for text. All other text is quoted.
 _PLAIN = re.compile(r"[A-Za-z_/(][A-Za-z0-9_./:@+=,()-]*(?: [A-Za-z0-9_./:@+=,()-]+)*")
 _RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 

@@ -87,7 +87,7 @@ def wanted_files(
 
 @dataclasses.dataclass
 class _Parts:
-    """What the entries of one file ask for."""
+    """The clusters, users and contexts of the entries of one file."""
 
     clusters: list[Cluster] = dataclasses.field(default_factory=list)
     users: list[User] = dataclasses.field(default_factory=list)

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to become of a kubeconfig file: decided without touching it, then done."""
+"""Decide how a kubeconfig file has to change, without touching it, and then change it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ REPAIR = "Repair it or move it away; it is not merged with, and was not changed.
 
 
 class Result(t.TypedDict, total=False):
-    """What the module returns of one file."""
+    """The module's result for one file."""
 
     path: str
     changed: bool
@@ -54,7 +54,7 @@ class Result(t.TypedDict, total=False):
 
 @dataclasses.dataclass
 class Finding:
-    """What is to become of one file."""
+    """The decision about one file."""
 
     wanted: Wanted
     #: The file itself, where the path is a symbolic link.
@@ -94,9 +94,9 @@ class Finding:
 
 
 def examine(wanted: Wanted, sources: Sources, *, check_mode: bool) -> Finding:
-    """Decide what is to become of one file, without touching it.
+    """Decide about one file, without touching it.
 
-    :param check_mode: take what earlier tasks would make for granted.
+    :param check_mode: assume that the files which earlier tasks would make are there.
     :raises KubeconfigError: for a file that cannot be made, or must not be replaced.
     """
     finding = Finding(wanted, _target(wanted.path))
@@ -149,8 +149,8 @@ def _compare(finding: Finding, content: bytes | None, target: Document) -> None:
 def _target(path: str) -> str:
     """Return the file that a path leads to, which need not exist.
 
-    A symbolic link of another user is followed to that user's own files only: whoever can make a link in a directory
-    must not decide which file of somebody else a privileged run replaces.
+    A symbolic link of another user is followed to that user's own files only: a user who can make a link in a directory
+    must not decide which file of another user a privileged run replaces.
 
     :raises KubeconfigError: for a link that must not be followed.
     """
@@ -190,7 +190,7 @@ def _read_existing(finding: Finding, *, check_mode: bool) -> bytes | None:
 
 
 def apply(finding: Finding, *, backup: bool) -> str | None:
-    """Do what was decided. A symbolic link stays; the file that it leads to is replaced.
+    """Carry out the decision. A symbolic link stays; the file that it leads to is replaced.
 
     :param backup: keep a copy of a file that is replaced, with its owner and mode, beside the path that was given.
     :returns: the path of the copy.

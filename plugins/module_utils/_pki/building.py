@@ -32,7 +32,7 @@ __all__ = ("Issuer", "build_certificate", "build_csr", "build_policies", "new_se
 
 @dataclasses.dataclass(frozen=True)
 class Issuer:
-    """Who signs, for a certificate that does not sign itself."""
+    """The signer of a certificate that does not sign itself."""
 
     subject: x509.Name
     key_identifier: bytes | None

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates: read into what they say."""
+"""Read certificates into plain data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _KEY_USAGE_DER = re.compile(
 
 @dataclasses.dataclass
 class Found(Content):
-    """What a certificate that is there says."""
+    """The contents of an existing certificate."""
 
     key_identifier: bytes | None = None
     authority_key_identifier: bytes | None = None
@@ -100,7 +100,7 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def read(certificate: x509.Certificate) -> Found:
-    """Return what a certificate says.
+    """Return the contents of a certificate.
 
     :raises ValueError: it cannot be read; other errors of `cryptography` are possible, see load_certificate.
     """
@@ -142,7 +142,7 @@ def _read_locations(found: Found, value: x509.ExtensionType) -> None:
 def read_extensions(certificate: x509.Certificate) -> tuple[x509.Extensions, bool]:
     """Return the extensions, and whether 'key agreement' was added to read them.
 
-    "encipher only" without "key agreement" says nothing, but cfssl writes it, and `cryptography` then refuses to read
+    "encipher only" without "key agreement" is meaningless, but cfssl writes it, and `cryptography` then refuses to read
     any extension of the certificate. So they are read from a copy that has the bit.
     """
     try:

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In what a certificate that is there differs from what is wanted, in sentences."""
+"""Describe the differences between an existing certificate and the wanted one, in sentences."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def differences(certificate: x509.Certificate, template: Template) -> list[str]:
     if found.policies != (build_policies(template.policies) if template.policies else None):
         reasons.append("the certificate policies are not those of the profile")
     if found.ocsp_no_check != wanted.ocsp_no_check:
-        reasons.append(f"OCSP no-check is {'missing' if wanted.ocsp_no_check else 'there and not wanted'}")
+        reasons.append(f"OCSP no-check is {'missing' if wanted.ocsp_no_check else 'present and not wanted'}")
     reasons += [
         f"extension {entry.oid} is missing or different"
         for entry in template.extensions
@@ -79,7 +79,7 @@ def _access_words(content: Content) -> list[str]:
 def _missing_and_extra(what: str, found: t.Sequence[str], wanted: t.Sequence[str]) -> list[str]:
     missing = [f"{what} {entry} is missing" for entry in dict.fromkeys(wanted) if entry not in found]
     return missing + [
-        f"{what} {entry} is there and not wanted" for entry in dict.fromkeys(found) if entry not in wanted
+        f"{what} {entry} is present and not wanted" for entry in dict.fromkeys(found) if entry not in wanted
     ]
 
 
@@ -109,7 +109,7 @@ def constraint_differences(found: Content, wanted: Content) -> list[str]:
 
 
 def lifetime_difference(certificate: x509.Certificate, template: Template, *, ca_end: dt.datetime | None) -> str | None:
-    """Return a sentence when a certificate was not made for about the time that the profile asks for.
+    """Return a sentence when a certificate was not made for about the lifetime of its profile.
 
     :param ca_end: the end of the authority, to which a certificate may have been cut.
     """
@@ -126,4 +126,4 @@ def lifetime_difference(certificate: x509.Certificate, template: Template, *, ca
         return None
     if lifetime < profile.expiry and ca_end and end == ca_end:
         return None  # cut to the end of its authority, which is still the same
-    return f"it was made for {duration_text(lifetime)}, the profile asks for {duration_text(profile.expiry)}"
+    return f"it was made for {duration_text(lifetime)}, the profile has {duration_text(profile.expiry)}"

@@ -96,11 +96,11 @@ class Profile:
     issuer_urls: tuple[str, ...] = ()
     policies: tuple[Policy, ...] = ()
     ocsp_no_check: bool = False
-    # What a remote signer or a CT log would have to do: an error as soon as the profile is used.
+    # Fields that need a remote signer or a CT log: an error as soon as the profile is used.
     unsupported: tuple[str, ...] = ()
 
 
-# What cfssl takes when it is given no config at all.
+# cfssl's own config, which it uses when none is given.
 DEFAULT_PROFILE = Profile(
     name="default",
     key_usages=frozenset((KEY_USAGES["signing"], KEY_USAGES["key encipherment"])),
@@ -117,7 +117,7 @@ class Config:
     source: str = "config"
 
     def profile(self, name: str | None, *, user: str, notes: Notes) -> Profile:
-        """Return the profile of that name; cfssl's habit of taking the default is a mishap.
+        """Return the profile of that name; that cfssl would take the default instead is a mishap.
 
         :param user: names the certificate in messages.
         :raises PkiError: there is no such profile, or nothing can be signed with it.
@@ -152,7 +152,7 @@ def parse_config(value: t.Any, *, where: str, notes: Notes) -> Config:
     """Read a cfssl signing config; None stands for cfssl's built-in one.
 
     :param where: names the config in messages.
-    :raises PkiError: cfssl would not take it, or would not do what it seems to say and notes are strict.
+    :raises PkiError: cfssl would refuse it, or would silently do something else and notes are strict.
     """
     if value is None:
         return Config(default=DEFAULT_PROFILE, profiles={}, source="the built-in config")

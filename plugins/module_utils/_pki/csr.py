@@ -55,13 +55,13 @@ _REQUEST_FIELDS = (
     "CN", "names", "hosts", "key", "ca", "serialnumber", "delegation_enabled", "extensions", "crl_url",
 )  # fmt: skip
 _NAME_FIELDS = ("C", "ST", "L", "O", "OU", "E", "SerialNumber", "OID")
-# What CSRs on the Internet have in places where cfssl ignores it.
+# Fields that published CSRs have in places where cfssl ignores them.
 _NOT_IN_REQUEST = {
     "expiry": "an authority's lifetime is 'expiry' in the section 'ca', a certificate's is that of its profile in the "
     "signing config.",
     "usages": "usages belong to a profile of the signing config.",
     "profile": "the profile is an option of its own, beside the CSR.",
-    **dict.fromkeys(("c", "st", "l", "o", "ou"), "it belongs into an entry of 'names'."),
+    **dict.fromkeys(("c", "st", "l", "o", "ou"), "it belongs in an entry of 'names'."),
 }
 _NOT_IN_NAMES = {
     "cn": "the common name is 'CN' at the top of the CSR, beside 'names'.",
@@ -114,7 +114,7 @@ def parse_request(value: t.Any, *, where: str, notes: Notes) -> Request:
     """Read a cfssl CSR.
 
     :param where: names the CSR in messages.
-    :raises PkiError: cfssl would not take it, or would not do what it seems to say and notes are strict.
+    :raises PkiError: cfssl would refuse it, or would silently do something else and notes are strict.
     """
     fields = Fields(value, where, _REQUEST_FIELDS, notes, elsewhere=_NOT_IN_REQUEST)
     extensions = [

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is wanted and what is there to what has to be made.
+"""Decide which certificates have to be made, from the wanted and the existing ones.
 
 Deciding reads and never writes, so that check mode is the same code without the last step.
 """
@@ -60,10 +60,10 @@ _CONSEQUENCE = "every certificate it has signed is then made again, and every cl
 def decide(
     settings: Settings, orders: t.Sequence[Order], store: Store, *, interrupted: t.Collection[str], notes: Notes
 ) -> list[Decision]:
-    """Decide about all certificates of one call, in the order in which they were asked for.
+    """Decide about all certificates of one call, in their order.
 
     :param interrupted: names of files that a killed run had committed.
-    :raises PkiError: something cannot be made as it was asked for, or must not be.
+    :raises PkiError: a certificate cannot be made as described, or must not be made.
     """
     deciding = _Deciding(settings, orders, store, notes)
     decisions = {order.name: deciding.decision(order) for order in in_signing_order(orders)}
@@ -129,7 +129,7 @@ class _Wanted:
 
 
 class _Cuts:
-    """Who would outlive its authority, and is cut to its end."""
+    """Certificates that would outlive their authority, and are cut to its end."""
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
@@ -174,8 +174,8 @@ class _Deciding:
 
     # --- authorities ---
 
-    # An authority is what everything else hangs on: it is made when there is nothing at all, and
-    # otherwise touched only if its own entry says so.
+    # All other certificates depend on an authority: it is made when it does not exist at all, and is
+    # otherwise changed only when its own entry says so.
     def _authority(self, order: Order, template: Template | None) -> Decision:
         present = self.store.load(order.name, order.passphrase)
         decision = Decision(order, present, signer=None, signs=True)
@@ -258,7 +258,7 @@ class _Deciding:
         existed = present.certificate is not None or present.certificate_problem is not None
         reasons, new_key = judgement.reasons, judgement.needs_key
         if existed and not new_key and (order.regenerate_key or self.settings.regenerate_key):
-            reasons, new_key = [*reasons, "regenerate_key asks for a new key"], True
+            reasons, new_key = [*reasons, "regenerate_key is set"], True
         status = "issued" if not existed else "reissued" if judgement.unfit else "renewed"
         self._make(decision, template, status, reasons, new_key=new_key)
 
@@ -293,7 +293,7 @@ class _Deciding:
         if broken:
             raise PkiError(
                 f"{order.label}: {foreign.label} cannot sign: {sentence(broken)} "
-                "Put the right files in place, or list it under authorities with what shall become of it."
+                "Put the right files in place, or list it under authorities."
             )
         self._signers[name] = _signer_of(Decision(foreign, present, signer=None, signs=True))
         return self._signers[name]
@@ -336,7 +336,7 @@ class _Deciding:
 
 def _given(order: Order, template: Template | None, option: str) -> Template:
     if template is None:
-        raise PkiError(f"{order.label}: {option} is set and no csr is given: there is nothing to make it from.")
+        raise PkiError(f"{order.label}: {option} is set and no csr is given, which is needed to make it.")
     return template
 
 
@@ -351,11 +351,11 @@ def _refusal(order: Order, judgement: Judgement) -> str:
             "Correct the csr, or leave it out to take the authority as it is; or set 'renew: true' on this "
             "authority to make its certificate again with the same key, so that what it has signed stays valid."
         )
-    return f"{order.label}: {sentence(judgement.reasons)} An authority is never made again unasked. {ways}"
+    return f"{order.label}: {sentence(judgement.reasons)} An authority is never made again automatically. {ways}"
 
 
 def _signer_of(decision: Decision) -> Signer:
-    """Return an authority as it will be after what was decided about it."""
+    """Return an authority as it will be after the decision about it."""
     making, certificate, key = decision.making, decision.present.certificate, decision.present.key
     name = decision.order.name
     if making:

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates as people read them: in results and diffs."""
+"""Describe certificates in results and diffs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def extended_usage_names(oids: t.Iterable[str]) -> list[str]:
 
 
 def certificate_facts(certificate: x509.Certificate, *, now: dt.datetime) -> dict[str, t.Any]:
-    """Return what the module's result says about a certificate."""
+    """Return the fields of the module's result for a certificate."""
     facts = _facts(read(certificate), certificate.not_valid_before_utc, certificate.not_valid_after_utc, now)
     return {
         **facts,
@@ -62,7 +62,7 @@ def certificate_facts(certificate: x509.Certificate, *, now: dt.datetime) -> dic
 def template_facts(
     template: Template, *, issuer: x509.Name | None, period: tuple[dt.datetime, dt.datetime], now: dt.datetime
 ) -> dict[str, t.Any]:
-    """Return what is certain about a certificate that is not made yet. Serial number and fingerprint are not.
+    """Return the known fields of a certificate that is not made yet. Serial number and fingerprint are not known.
 
     :param issuer: None for a certificate that signs itself.
     """

@@ -40,7 +40,7 @@ def load_document(value: t.Any, *, directory: str, where: str, notes: Notes) -> 
         if len(document) < len(items):
             names = [key for key, _entry in items]
             twice = sorted({key for key in names if names.count(key) > 1})
-            notes.mishap(f"{name}: {', '.join(twice)} is there twice.", otherwise="the last one counts")
+            notes.mishap(f"{name}: {', '.join(twice)} occurs twice.", otherwise="the last one counts")
         return document
 
     try:
@@ -62,7 +62,7 @@ class Fields:
 
     :param where: names the object in messages.
     :param known: the fields that it may have.
-    :param elsewhere: where people look for a field in vain, by its name in lower case: what to do instead.
+    :param elsewhere: advice for a field that is often put in the wrong place, by its name in lower case.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Fields:
         backdate = self.duration("backdate")
         if backdate is not None and backdate < dt.timedelta(0):
             self.notes.mishap(
-                f"{self.where}.backdate is {duration_text(backdate)}: what is made would not be valid yet.",
+                f"{self.where}.backdate is {duration_text(backdate)}: the certificates would not be valid yet.",
                 otherwise="it is taken as it is",
             )
         return backdate

@@ -28,7 +28,7 @@ def classify_hosts(hosts: t.Iterable[str], *, where: str, notes: Notes) -> tuple
     """Return each host once with its kind, in the order of the extension.
 
     :param where: names the certificate in messages.
-    :raises PkiError: a host cannot be in a certificate, or would be there as nobody wants it and notes are strict.
+    :raises PkiError: a host cannot be in a certificate, or would be of an unintended kind and notes are strict.
     """
     found = dict.fromkeys(_classify(host, where, notes) for host in hosts)
     return tuple(sorted(found, key=lambda san: _ORDER.index(san[0])))

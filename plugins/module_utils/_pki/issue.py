@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make what was decided."""
+"""Make the certificates that were decided on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ("issue", "rehearse")
 
 
 def rehearse(decisions: t.Iterable[Decision]) -> None:
-    """Build with a key that is thrown away what is going to be made, so that nothing is found out only then.
+    """Build the certificates with a temporary key, so that errors are found before anything is made.
 
     :raises PkiError: it cannot be built.
     """
@@ -94,14 +94,14 @@ def _signers_first(decisions: t.Iterable[Decision]) -> list[tuple[Decision, Maki
 
 def _cores() -> int:
     """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
+    if hasattr(os, "sched_getaffinity"):  # Only Linux has it.
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _with_keys(making: t.Sequence[tuple[Decision, Making]]) -> t.Iterator[tuple[Decision, Making, PrivateKey]]:
     """Give each of them its key, in their order, while the keys of the following ones are being made."""
-    # `cryptography` lets go of the interpreter while OpenSSL looks for primes.
+    # `cryptography` releases the interpreter lock while OpenSSL searches for primes.
     pool = concurrent.futures.ThreadPoolExecutor(_cores())
     try:
         pending = [

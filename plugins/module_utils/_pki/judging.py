@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a pair that is there does not fit what is wanted. Nothing here decides what follows from it."""
+"""Find the reasons why an existing pair does not fit. The consequences are decided elsewhere."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ MAY_NOT_SIGN = "it may not sign certificates (CA:FALSE, or key usage without 'ce
 class Judgement:
     """Reasons to make a certificate again; none where it fits."""
 
-    # Files that cannot be read, are missing, or are no pair. Only authorities tell them from what follows.
+    # Files that cannot be read, are missing, or are not a pair. Only authorities treat them differently.
     broken: list[str] = dataclasses.field(default_factory=list)
-    # What does not fit, and would not with time either.
+    # Differences that do not depend on time.
     unfit: list[str] = dataclasses.field(default_factory=list)
-    # What comes of time alone.
+    # Reasons that depend on time alone.
     ageing: list[str] = dataclasses.field(default_factory=list)
     # Whether the key that is there cannot be kept.
     needs_key: bool = False
@@ -68,7 +68,7 @@ def sentence(reasons: t.Sequence[str]) -> str:
 
 
 def pair_problems(present: Present, certificate_path: str, key_path: str) -> list[str]:
-    """Return why a key and certificate are no pair to sign with."""
+    """Return why a key and certificate are not a pair to sign with."""
     reasons = []
     if present.certificate_problem:
         reasons.append(present.certificate_problem)

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private keys: read, made, and told apart."""
+"""Read, make and compare private keys."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def public_bytes(public: PublicKeyTypes) -> bytes:
 
 
 def key_spec(public: PublicKeyTypes) -> KeySpec | None:
-    """Return what a CSR would have to say for such a key; None for a kind that cfssl does not make."""
+    """Return the CSR's description of such a key; None for a kind that cfssl does not make."""
     if isinstance(public, rsa.RSAPublicKey):
         return KeySpec("rsa", public.key_size)
     if isinstance(public, ec.EllipticCurvePublicKey):

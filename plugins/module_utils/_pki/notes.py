@@ -26,9 +26,9 @@ class Notes:
             self.warnings.append(message)
 
     def mishap(self, message: str, *, otherwise: str) -> None:
-        """Report what cfssl passes over in silence.
+        """Report a mistake that cfssl ignores silently.
 
-        :param otherwise: what happens instead where strict is false, as with cfssl. It becomes part of the warning.
+        :param otherwise: cfssl's behaviour, which also applies where strict is false. It becomes part of the warning.
         :raises PkiError: strict is true.
         """
         if self.strict:

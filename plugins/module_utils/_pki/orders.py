@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked for, what is there, and what was decided about it."""
+"""Orders for certificates, the existing files, and the decisions about them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,200}")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What holds for the whole call."""
+    """Settings of the whole call."""
 
     directory: str
     # A cfssl signing config, the path of one, or None.
@@ -64,7 +64,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """One certificate as the user asked for it."""
+    """One certificate as the user described it."""
 
     name: str
     # A cfssl CSR, the path of one, or None for an authority that is taken as it is.
@@ -113,7 +113,7 @@ def check_names(orders: t.Iterable[Order]) -> None:
         for name in FileNames.of(order.name):
             if name in files:
                 other = files[name]
-                what = "is asked for twice" if other == order.name else f"and {other!r} both need the file {name}"
+                what = "occurs twice" if other == order.name else f"and {other!r} both need the file {name}"
                 raise PkiError(f"{order.label}: the name {order.name!r} {what}. Rename one of them.")
             files[name] = order.name
 
@@ -150,10 +150,10 @@ def name_of_signer(order: Order, orders: t.Iterable[Order]) -> str:
 
 @dataclasses.dataclass
 class Present:
-    """What is on disk for one name."""
+    """The files on disk for one name."""
 
     certificate: x509.Certificate | None = None
-    # Why there is none, though there is a file.
+    # The reason why the file does not hold one.
     certificate_problem: str | None = None
     key: PrivateKey | None = None
     key_problem: str | None = None
@@ -165,7 +165,7 @@ class Present:
 
     @property
     def mismatched(self) -> bool:
-        """Whether certificate and key are there, and are no pair."""
+        """Whether certificate and key exist, and are not a pair."""
         if self.certificate is None or self.key is None:
             return False
         return public_bytes(self.certificate.public_key()) != public_bytes(self.key.public)
@@ -208,10 +208,10 @@ class Store:
     def _read(self, name: str) -> bytes | None:
         pem = self.files.read(name)
         if pem is not None and pem.startswith(b"$ANSIBLE_VAULT;"):
-            # It is whole: to make another one in its place would be the wrong advice.
+            # The file is intact, so that a new key would be the wrong advice.
             path = self.path(name)
             raise PkiError(
-                f"{path} is encrypted with ansible-vault, and this module reads it as it is. "
+                f"{path} is encrypted with ansible-vault, and this module does not decrypt it. "
                 f"Decrypt it with: ansible-vault decrypt {path}"
             )
         return pem
@@ -272,7 +272,7 @@ class Issued:
 
 @dataclasses.dataclass
 class Decision:
-    """What was decided about one certificate, and what came of it."""
+    """The decision about one certificate, and its result."""
 
     order: Order
     present: Present

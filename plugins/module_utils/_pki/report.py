@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was done, or would be, in the words of the module's result."""
+"""Describe the actual or predicted changes in the module's result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATUSES = ("unchanged", "issued", "renewed", "reissued")
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What was decided about all certificates of one call, and what came of it."""
+    """The decisions about all certificates of one call, and their results."""
 
     settings: Settings
     store: Store

@@ -19,9 +19,9 @@ __all__ = ("run",)
 
 
 def run(settings: Settings, orders: t.Sequence[Order], *, write: bool) -> Report:
-    """Bring the certificates of a directory into the state that was asked for.
+    """Bring the certificates of a directory into the wanted state.
 
-    :param write: false to say only what would be done.
+    :param write: false to predict only.
     :raises PkiError: it cannot be done, or must not be; nothing has been changed then.
     :raises FileError: a file cannot be read or written.
     """
@@ -31,7 +31,7 @@ def run(settings: Settings, orders: t.Sequence[Order], *, write: bool) -> Report
     if os.path.lexists(settings.directory) and not directory.exists():
         raise PkiError(f"directory {settings.directory} is there and is not a directory.")
     if not write or not directory.exists():
-        # In front of a new directory as well: everything is judged before the first thing is made.
+        # Also for a new directory: everything is decided before the first file is made.
         report = _decide(settings, orders, store, directory.pending())
         rehearse(report.decisions)
         if not write:

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a certificate says, and what the certificate of a CSR has to say."""
+"""The contents of a certificate, and those that a CSR describes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ACCESS_ISSUERS = "1.3.6.1.5.5.7.48.2"
 
 @dataclasses.dataclass
 class Content:
-    """What a certificate says, or has to say, beside keys, identifiers, issuer and dates."""
+    """The actual or wanted contents of a certificate, beside keys, identifiers, issuer and dates."""
 
     subject: list[Attribute]
     sans: list[San] = dataclasses.field(default_factory=list)
@@ -74,7 +74,7 @@ class Template:
 
     @property
     def key(self) -> KeySpec:
-        """The kind of key that the request asks for."""
+        """The kind of the request's key."""
         return self.request.key
 
     @property
@@ -84,7 +84,7 @@ class Template:
 
     @functools.cached_property
     def content(self) -> Content:
-        """What the certificate has to say."""
+        """The wanted contents of the certificate."""
         profile = self.profile
         access = [(ACCESS_OCSP, profile.ocsp_url)] if profile.ocsp_url else []
         return Content(
@@ -113,10 +113,10 @@ class Template:
 
 
 def authority_template(request: Request, *, where: str, notes: Notes) -> Template:
-    """Return what ``cfssl gencert -initca`` makes of a CSR.
+    """Return the contents that ``cfssl gencert -initca`` makes of a CSR.
 
     :param where: names the authority in messages.
-    :raises PkiError: nothing can be made of it, or not what it seems to say and notes are strict.
+    :raises PkiError: cfssl would refuse it, or would silently make something else and notes are strict.
     """
     if not request.subject:
         raise PkiError(f"{where}: the subject is empty. An authority needs a CN or names.")
@@ -153,7 +153,7 @@ def leaf_template(
 
     :param hosts: what ``-hostname`` would be given, in the place of the CSR's hosts.
     :param where: names the certificate in messages.
-    :raises PkiError: nothing can be made of it, or not what it seems to say and notes are strict.
+    :raises PkiError: cfssl would refuse it, or would silently make something else and notes are strict.
     """
     if request.ca and not profile.is_ca:
         raise PkiError(
@@ -164,7 +164,9 @@ def leaf_template(
     request_sans = classify_hosts(request.hosts if hosts is None else hosts, where=where, notes=notes)
     sans = _addresses(request_sans) if profile.is_ca else request_sans
     if not request.subject and not sans:
-        raise PkiError(f"{where}: the subject is empty and there are no hosts: the certificate would name nobody.")
+        raise PkiError(
+            f"{where}: the subject is empty and there are no hosts: the certificate would not name anything."
+        )
     _check_whitelist(request, profile, sans, where)
     extensions = _copied_extensions(request, profile, where, notes)
     return Template(request, profile, sans=sans, request_sans=request_sans, extensions=extensions)

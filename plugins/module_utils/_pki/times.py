@@ -91,7 +91,7 @@ class RenewBefore:
     def parse(cls, value: str | None, *, where: str) -> RenewBefore:
         """Read a duration such as ``720h`` or ``30d``, or a share such as ``20%``; None stands for the default.
 
-        :raises PkiError: it is none of these.
+        :raises PkiError: it does not have one of these forms.
         """
         if value is None or value == "":
             return cls()

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Ends the pods that a drain leaves: those of the node's own services. The kubelet moves no such pods away, and without it
-# they would go on. Pods with a network of their own come first: the daemon that laid it must still run to take it down.
-# Prints the pods that it ends. What cannot be taken down any more may stay, as long as nothing of it runs.
+# Stops the pods that a drain leaves: those of DaemonSets and static pods. They would keep running after the kubelet has
+# stopped. Pods with a network of their own are stopped first, because the daemon of the pod network must still run to
+# remove it. Prints the pods that it stops. Sandboxes that cannot be removed may stay, as long as nothing in them runs.
 
 systemctl --quiet is-active containerd.service || exit 0
 PATH=$PATH:/usr/local/bin

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from site_runs import Site
     from support import Node
 
-REFUSAL = "hardway.kubernetes.preflight : Refuse what cannot become a working cluster: "
+REFUSAL = "hardway.kubernetes.preflight : Check that a working cluster can be built: "
 
 
 def refusal(site: Site, **variables: t.Any) -> list[str]:

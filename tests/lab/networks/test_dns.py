@@ -123,12 +123,12 @@ def test_pods_are_given_the_servers_of_systemd_resolved(cluster: Cluster, invent
     )
     try:
         arguments = ("--check", "--diff", "--tags=worker", f"--limit={worker.name}")
-        foretold = run(inventory, *arguments)
+        predicted = run(inventory, *arguments)
     finally:
         worker.out("rm", "-r", "/run/systemd/resolve")
-    assert foretold.hosts("worker") == {worker.name}
-    assert "+resolvConf: /run/systemd/resolve/resolv.conf" in foretold.output.replace("\\n", "\n") or (
-        "resolvConf: /run/systemd/resolve/resolv.conf" in foretold.output
+    assert predicted.hosts("worker") == {worker.name}
+    assert "+resolvConf: /run/systemd/resolve/resolv.conf" in predicted.output.replace("\\n", "\n") or (
+        "resolvConf: /run/systemd/resolve/resolv.conf" in predicted.output
     )
 
 

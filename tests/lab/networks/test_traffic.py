@@ -121,7 +121,7 @@ def test_kube_proxy_has_the_rules_of_its_mode_alone(cluster: Cluster, web: Web, 
     address = web.service("web")["clusterIP"]
 
     def ruled() -> bool:
-        # kube-proxy writes anew what other programs' rules were mixed with.
+        # kube-proxy rewrites the chains that also have rules of other programs.
         older = worker.out("iptables-save", "--table=nat")
         newer = worker.run("nft", "list", "table", "ip", "kube-proxy").stdout
         kept, gone = (older, newer) if mode == "iptables" else (newer, older)

@@ -31,9 +31,9 @@ class Edited:
         """Make an edit; the check run and the real run have to report the same. Return the real one."""
         self.values |= edit
         given = (*variables(**self.values), *arguments)
-        foretold = run(self.inventory, "--check", "--diff", *given)
+        predicted = run(self.inventory, "--check", "--diff", *given)
         done = run(self.inventory, "--diff", *given)
-        assert foretold.changed == done.changed
+        assert predicted.changed == done.changed
         again = run(self.inventory, *given)
         assert again.changed == []
         return done

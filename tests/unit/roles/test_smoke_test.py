@@ -172,7 +172,7 @@ def smoke(
 def test_the_closing_table_has_a_line_for_each_check(tmp_path: pathlib.Path, web: int) -> None:
     code, output, asked = smoke(tmp_path, web)
     assert code == 0, output
-    shown = output[output.index("Show what was asked and what was seen") :]
+    shown = output[output.index("Show the checks and their results") :]
     lines = [line.strip().removeprefix("- ").strip("'") for line in shown.splitlines()]
     begin = next(number for number, line in enumerate(lines) if line.startswith("ctl01: "))
     assert lines[begin : begin + 16] == [
@@ -212,7 +212,7 @@ def test_a_failure_shows_the_last_answer_and_the_chapter(
 ) -> None:
     code, output, asked = smoke(tmp_path, web, **change)
     assert code != 0
-    message = textwrap.dedent(output[output.index("Name the chapter to look at") :])
+    message = textwrap.dedent(output[output.index("Report the chapter to look at") :])
     message = re.sub(r"\n\s*", "\n", message)
     assert "last answer: " in message
     assert said in message
@@ -270,7 +270,7 @@ def seen_as_failed(begin: str, result: dict[str, t.Any]) -> bool:
 )
 def test_a_secret_has_to_be_encrypted(rc: int, stored: bytes, failed: bool) -> None:
     answer = json.dumps({"kvs": [{"value": base64.b64encode(stored).decode()}]})
-    assert seen_as_failed("Read the Secret", {"rc": rc, "stdout": answer}) is failed
+    assert seen_as_failed("Check that the Secret", {"rc": rc, "stdout": answer}) is failed
 
 
 @pytest.mark.parametrize(
@@ -292,9 +292,9 @@ def test_the_api_has_its_name(rc: int, said: str, failed: bool) -> None:
 @pytest.mark.parametrize(
     ("check", "result", "failed"),
     [
-        ("Ask for the health", {"status": 200, "content": "ok"}, False),
-        ("Ask for the health", {"status": 200, "content": "ok, but"}, True),
-        ("Ask for the health", {"status": -1, "content": ""}, True),
+        ("Check the health", {"status": 200, "content": "ok"}, False),
+        ("Check the health", {"status": 200, "content": "ok, but"}, True),
+        ("Check the health", {"status": -1, "content": ""}, True),
         ("Wait until the pods run", {"rc": 0, "stdout": 'deployment "nginx" successfully rolled out'}, False),
         ("Wait until the pods run", {"rc": 1, "stdout": "Waiting for deployment"}, True),
         ("Reach the Service by its port", {"status": 200, "content": "Welcome to nginx"}, False),
@@ -326,7 +326,7 @@ def test_an_answer_counts_when_it_is_right_and_the_question_did_not_fail(
 )
 def test_weave_net_connects_every_worker_to_all_others(peers: list[dict[str, t.Any]], connected: bool) -> None:
     answer = {"status": 200, "json": {"Router": {"Peers": peers}}}
-    assert seen_as_failed("Ask Weave Net", answer) is not connected
+    assert seen_as_failed("Check that Weave Net", answer) is not connected
 
 
 def test_an_address_stands_in_brackets_where_a_url_needs_them() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module component: what it decides to do and in which order, and that a failed change is taken back."""
+"""The module component: what it decides to do and in which order, and that a failed change is rolled back."""
 
 from __future__ import annotations
 
@@ -267,8 +267,8 @@ def test_a_first_start_that_fails_leaves_everything_to_look_at(component, host):
     assert f"{HEALTH['url']} answers 500" in outcome.message
     assert "panic: broken" in outcome.message, "what the unit logged"
     assert outcome.message.endswith(
-        f"{UNIT} did not run before, so there is nothing to take back to: programs and files stay as they are, to be "
-        "looked at."
+        f"{UNIT} did not run before, so the change cannot be rolled back: programs and files stay as they are, "
+        "for you to inspect."
     )
     assert outcome.data["steps"] == [
         "install etcd 1",
@@ -341,7 +341,7 @@ def test_a_changed_mode_restarts_nothing(converge, host):
     (host.etc / "key").chmod(0o600)
     host.start()
     data = converge(**host.files(key="key"))
-    assert data["steps"] == [f"mend {host.etc}/key: mode of key is 0600 instead of 0644"]
+    assert data["steps"] == [f"correct {host.etc}/key: mode of key is 0600 instead of 0644"]
     assert host.log == []
 
 
@@ -453,7 +453,7 @@ def test_an_unhealthy_unit_fails_although_nothing_changes(component, host, monke
     outcome = component()
     assert outcome.failed
     assert "etcd.service is not healthy" in outcome.message
-    assert "taken back" not in outcome.message
+    assert "rolled back" not in outcome.message
     assert host.log == []
 
 
@@ -593,7 +593,7 @@ def test_a_change_that_does_not_become_healthy_is_taken_back(component, serving,
     assert f"The change was: install etcd 2; create directory {host.etc}/directory; write {host.etc}/config; " in (
         outcome.message
     )
-    assert f"It was taken back: {host.bin}/etcd, {host.etc}/config, {host.etc}/key, " in outcome.message
+    assert f"It was rolled back: {host.bin}/etcd, {host.etc}/config, {host.etc}/key, " in outcome.message
     assert message[-1].startswith(f"{UNIT} was restarted and is healthy after ")
     assert message[-1].endswith("this host serves as before.")
     assert outcome.data["changed"] is True
@@ -665,7 +665,7 @@ def test_what_was_not_healthy_before_is_not_taken_back(component, host):
     outcome = component(**host.files(config="broken in another way"))
     assert outcome.failed
     assert outcome.message.endswith(
-        f"{UNIT} was not healthy before this change either, so the change was not taken back."
+        f"{UNIT} was not healthy before this change either, so the change was not rolled back."
     )
     assert (host.etc / "config").read_text() == "broken in another way"
     assert not host.journal.exists()
@@ -681,8 +681,8 @@ def test_the_previous_state_does_not_become_healthy_either(component, serving, h
     monkeypatch.setattr(host, "start", start)
     outcome = component(**change(host))
     assert outcome.failed
-    assert "It was taken back: " in outcome.message
-    assert "With that it does not become healthy either, so this host does not serve now: " in outcome.message
+    assert "It was rolled back: " in outcome.message
+    assert "The unit does not become healthy with them either, so this host does not serve:  " in outcome.message
     serving()
 
 
@@ -690,7 +690,7 @@ def test_taking_back_fails(component, serving, host, monkeypatch):
     del serving
     monkeypatch.setattr(journal.Journal, "_restore", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     outcome = component(**change(host, program="broken"))
-    assert "It could not be taken back completely: " in outcome.message
+    assert "It could not be rolled back completely: " in outcome.message
     assert "No space left" in outcome.message
     assert f"{host.journal}/journal.json" in outcome.message
     assert (host.journal / "journal.json").exists()

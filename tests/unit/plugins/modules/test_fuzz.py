@@ -214,7 +214,7 @@ def certificates_hold(directory: pathlib.Path, before: dict[str, bytes], *, stri
     after = files(directory)
     written = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     assert written == {os.path.basename(path) for path in outcome[1]}
-    assert not {"ca.pem", "ca-key.pem", "ca.csr"} & written, "an authority is never made again unasked"
+    assert not {"ca.pem", "ca-key.pem", "ca.csr"} & written, "an authority is never made again automatically"
     if written:
         assert "PRIVATE KEY" in after["wrk01-key.pem"].decode("ascii")
         again = decided(directory, strict=strict, write=True)

@@ -387,10 +387,10 @@ def test_refusals_name_file_and_field_and_nothing_is_written(write, pki, wrong, 
 
 SECOND_ENTRIES = [
     (entry(context="x", cluster_name="y", server=None, certificate_authority=None), "context x names the cluster 'y'"),
-    (entry(cluster_name="y", server="https://y:6443"), "context 'default' is there twice"),
-    (entry(), "context 'default' is there twice"),
-    (entry(context="x", server="https://y:6443"), "cluster 'kubernetes-the-hard-way' is there twice"),
-    (entry(context="x", client_key="node-key.pem"), "user 'admin' is there twice"),
+    (entry(cluster_name="y", server="https://y:6443"), "context 'default' occurs twice"),
+    (entry(), "context 'default' occurs twice"),
+    (entry(context="x", server="https://y:6443"), "cluster 'kubernetes-the-hard-way' occurs twice"),
+    (entry(context="x", client_key="node-key.pem"), "user 'admin' occurs twice"),
     (entry(context="x", mode="0644"), "mode is '0600' in one of its entries and '0644' in another"),
     (entry(context="x", merge=True), "merge is False in one of its entries and True in another"),
     (entry(context="x", current_context="y"), "current_context is given as default and as y"),
@@ -513,7 +513,7 @@ def test_merge_changes_the_named_entries_alone(write, pki):
     assert write(params).data["changed"] is False
     alone = {"path": "config", "merge": True, "current_context": "blue"}
     assert write(alone).data["results"][0]["reasons"] == ["Current-context is default instead of blue"]
-    assert "nothing is asked for" in write({"path": "config", "merge": True}).message
+    assert "the entry is empty" in write({"path": "config", "merge": True}).message
     # What is in the file can be named, and what is not cannot.
     context = {"path": "config", "merge": True, "context": "n", "cluster_name": "blue", "user": "admin"}
     assert write(context).data["changed"] is True

@@ -227,7 +227,7 @@ def test_an_intermediate_signs_what_names_it(issue, verify):
     assert issue(**params).data["changed"] is False
     params["certificates"][1]["csr"]["CN"] = "center"
     outcome = issue(**params)
-    assert outcome.failed and "never made again unasked" in outcome.message
+    assert outcome.failed and "never made again automatically" in outcome.message
 
 
 # --- keeping ---------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ USAGES_TOO_MANY = ("Key usage key encipherment", "Extended key usage client auth
 # What is edited, the reasons, and whether the key is another one.
 DRIFTS = [
     (_with({"hosts": ["wrk01", "10.240.0.21", "10.0.0.7"]}), ["SAN IP:10.0.0.7 is missing"], False),
-    (_with({"hosts": ["wrk01"]}), ["SAN IP:10.240.0.21 is there and not wanted"], False),
+    (_with({"hosts": ["wrk01"]}), ["SAN IP:10.240.0.21 is present and not wanted"], False),
     (
         _with(csr_changes={"CN": "system:node:wrk02"}),
         [f"The subject is {NODE}:wrk01 instead of {NODE}:wrk02"],
@@ -337,12 +337,12 @@ DRIFTS = [
     (
         _with(config_changes={"usages": ["signing", "server auth"]}),
         [
-            f"{what} is there and not wanted"
+            f"{what} is present and not wanted"
             for what in ("Key usage key encipherment", "Extended key usage client auth")
         ],
         False,
     ),
-    (_with(config_changes={"expiry": "2160h"}), ["It was made for 365 days, the profile asks for 90 days"], False),
+    (_with(config_changes={"expiry": "2160h"}), ["It was made for 365 days, the profile has 90 days"], False),
     (_with(config_changes={"ocsp_url": "http://ocsp"}), ["Access location OCSP http://ocsp is missing"], False),
     (_with(config_changes={"crl_url": "http://crl"}), ["CRL URL http://crl is missing"], False),
     (
@@ -701,7 +701,7 @@ REFUSALS = [
     (_with(csr_changes={"ca": {"expiry": "1h"}}), "makes no authorities"),
     (_with(config_changes={"expiry": "365d"}), "write 8760h"),
     (_with(config_changes={"expiry": "-1h"}), "must be positive"),
-    (_with(config_changes={"backdate": "-1h"}), "profiles.kubernetes.backdate is -1 hours: what is made would not"),
+    (_with(config_changes={"backdate": "-1h"}), "profiles.kubernetes.backdate is -1 hours: the certificates would not"),
     (_with(config_changes={"expiry": "3m"}), "over when it is made"),
     (_with(config_changes={"expiry": "2000000h"}), "more than a hundred years"),
     (_with(config_changes={"usages": ["signing", "server-auth"]}), "did you mean 'server auth'?"),
@@ -713,7 +713,7 @@ REFUSALS = [
     (_with({"ca": "other"}), "ca 'other' is not among the authorities"),
     (_with({"ca": "admin"}), "makes no authority"),
     (_with({"name": "../x"}), "cannot be a file name"),
-    (_with({"name": "admin"}), "asked for twice"),
+    (_with({"name": "admin"}), "occurs twice"),
     (_with({"name": "admin-key"}), "both need the file admin-key.pem"),
     (_with({"csr": "missing.json"}), "missing.json) cannot be read: No such file"),
     (wanted(renew_before="9000h"), "renewed in every run"),

@@ -73,7 +73,7 @@ def test_a_member_that_lost_its_data_does_not_come_back_under_its_old_id():
 def test_data_of_another_cluster():
     found = result(ctl01=host("ctl01", runs=NAMES), ctl02=host("ctl02", cluster="ff"), ctl03=host("ctl03", runs=NAMES))
     (problem,) = found["problems"]
-    assert "(ctl01, ctl03: cluster c1; ctl02: cluster ff). None was touched." in problem
+    assert "(ctl01, ctl03: cluster c1; ctl02: cluster ff). None was changed." in problem
 
 
 def test_data_of_a_member_that_was_removed():

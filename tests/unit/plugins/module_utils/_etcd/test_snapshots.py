@@ -293,7 +293,7 @@ def test_a_check_run_on_what_is_not_there_yet(etcdutl, tmp_path):
     assert outcome.public()["aside"] == str(tmp_path / "before")
     assert len(outcome.actions) == 2
     assert os.listdir(tmp_path) == ["member"]
-    with pytest.raises(SnapshotError, match="endpoints: none is given"):
+    with pytest.raises(SnapshotError, match="endpoints is empty"):
         snapshots.converge(Wanted("compared", revision=1))
 
 

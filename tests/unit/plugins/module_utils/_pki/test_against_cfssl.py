@@ -369,7 +369,7 @@ def test_both_refuse(authority, cfssl, tmp_path, name):
 
 @pytest.mark.parametrize("name", [name for name, case in LEAVES.items() if not case.in_141])
 def test_what_the_old_one_does_not_know_is_really_unknown_to_it(tmp_path, name):
-    """Otherwise the case belongs into the comparison with 1.4.1."""
+    """Otherwise the case belongs in the comparison with 1.4.1."""
     old = Cfssl("1.4.1")
     (tmp_path / "csr.json").write_text(json.dumps(AUTHORITIES["article"].csr))
     old.gencert(tmp_path, "ca", "-initca", "csr.json")

@@ -139,8 +139,8 @@ def test_field_names_are_case_insensitive_and_null_is_absent():
         ({"Expiry": "87600h"}, "'Expiry': an authority's lifetime is"),
         ({"names": [{"CN": "x"}]}, r"csr\.names\[0\] has an unknown field 'CN': the common name is 'CN' at the top"),
         ({"names": [{"hosts": []}]}, "hosts stand at the top of the CSR"),
-        ({"O": "x"}, "'O': it belongs into an entry of 'names'"),
-        ({"C": "US"}, "'C': it belongs into an entry of 'names'"),
+        ({"O": "x"}, "'O': it belongs in an entry of 'names'"),
+        ({"C": "US"}, "'C': it belongs in an entry of 'names'"),
         ({"usages": []}, "'usages': usages belong to a profile of the signing config"),
         ({"profile": "x"}, "'profile': the profile is an option of its own"),
     ],
@@ -199,7 +199,7 @@ def test_unsupported_fields_matter_only_where_they_are_used():
 
 def test_a_key_that_is_there_twice(tmp_path):
     (tmp_path / "x.json").write_text('{"CN": "a", "CN": "b"}')
-    with pytest.raises(PkiError, match="CN is there twice"):
+    with pytest.raises(PkiError, match="CN occurs twice"):
         load_document("x.json", directory=str(tmp_path), where="csr", notes=STRICT)
 
 
