@@ -17,7 +17,7 @@ PKI = "the PKI directory"
 # again and counts that. A run that restarts them starts the count again.
 _ELECTED = ("kube-controller-manager", "kube-scheduler")
 
-# The journal of a component is there while it changes: the directory of journals has another time then, and is empty again.
+# A component has a journal only while it changes. After it the directory of journals is empty again, with another time.
 # A line each: path, inode, size, time of the last change, mode, owner; unit, restarts of its own, process, its start.
 _STATE = r"""
 find /etc/etcd /etc/kubernetes /etc/containerd /etc/cni /etc/nginx /etc/sysctl.d /etc/systemd/system /etc/crictl.yaml \

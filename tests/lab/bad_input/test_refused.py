@@ -81,4 +81,4 @@ def test_a_small_disk(
 ) -> None:
     node = site.cluster.controllers[0]
     small_disk(node, path, 16)
-    assert refusal(site) == [f"{node.name}: has 16 MiB free under {path}; {setting} asks for {asked}"]
+    assert refusal(site) == [f"{node.name}: has 16 MiB free under {path}; {setting} requires {asked}"]

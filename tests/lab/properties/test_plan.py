@@ -56,7 +56,7 @@ class Plan:
         return found
 
 
-def foretold(inventory: str, **edit: t.Any) -> dict[str, set[str]]:
+def predicted(inventory: str, **edit: t.Any) -> dict[str, set[str]]:
     """Return the hosts, by role, that a check run of site.yml would change."""
     found: dict[str, set[str]] = {}
     for task, host in run(inventory, "--check", *variables(**edit)).changed:
@@ -72,7 +72,7 @@ def plan(inventory: str, cluster: Cluster, tmp_path: pathlib.Path) -> t.Iterator
 
     def plan(**edit: t.Any) -> Plan:
         made = Plan(inventory, tmp_path / "plan.json", **edit)
-        assert made.by_role == foretold(inventory, **edit)
+        assert made.by_role == predicted(inventory, **edit)
         return made
 
     yield plan
