@@ -285,8 +285,8 @@ plan:
       type: list
       elements: str
     problems:
-      description: Reasons why a working cluster cannot be built. The role P(hardway.kubernetes.preflight#role) fails
-        with them.
+      description: Reasons why a working cluster cannot be built. The role P(hardway.kubernetes.preflight#role)
+        fails with them.
       type: list
       elements: str
     etcd:

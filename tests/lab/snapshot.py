@@ -17,7 +17,7 @@ PKI = "the PKI directory"
 # again and counts that. A run that restarts them starts the count again.
 _ELECTED = ("kube-controller-manager", "kube-scheduler")
 
-# A component has a journal only while it changes. After it the directory of journals is empty again, with another time.
+# A component has a journal while it changes. The directory of journals then has another time, and is empty again.
 # A line each: path, inode, size, time of the last change, mode, owner; unit, restarts of its own, process, its start.
 _STATE = r"""
 find /etc/etcd /etc/kubernetes /etc/containerd /etc/cni /etc/nginx /etc/sysctl.d /etc/systemd/system /etc/crictl.yaml \

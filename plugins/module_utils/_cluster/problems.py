@@ -314,7 +314,8 @@ def _cni(host: str, facts: Reading, settings: Settings) -> list[str]:
 
 
 def _datapath(host: str, facts: Reading, settings: Settings) -> list[str]:
-    wanted = settings["cluster_pod_network"] == "weave" and settings["pod_network_weave_fast_datapath"]
+    """By default the role decides, when it knows what runs."""
+    wanted = settings["cluster_pod_network"] == "weave" and settings.get("pod_network_weave_fast_datapath")
     if not wanted or facts["openvswitch"]:
         return []
     return [

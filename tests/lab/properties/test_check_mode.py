@@ -66,7 +66,7 @@ def test_a_flag(edited: Edited, cluster: Cluster) -> None:
 
 def test_a_kernel_setting(edited: Edited, cluster: Cluster) -> None:
     done = edited.check_then_run("--tags=worker", worker_sysctls={"vm.max_map_count": 262145})
-    assert done.tasks == {"hardway.kubernetes.worker : Allow packets to be forwarded"}
+    assert done.tasks == {"hardway.kubernetes.worker : Install a node's packages, and allow packets to be forwarded"}
     assert done.hosts("worker") == {node.name for node in cluster.workers}
 
 
