@@ -32,7 +32,7 @@ NO_POLICY = (
 
 
 class Case(t.NamedTuple):
-    """What an inventory has in another way than the one beside this file, and what is said about it."""
+    """The differences of an inventory from the one beside this file, and the expected message."""
 
     #: Variables of all hosts.
     variables: dict[str, t.Any]

@@ -29,12 +29,12 @@ ROLES = {
     "kube-scheduler": "scheduler",
     "load balancer": "lb",
 }
-# What one host does for all of them: the plan says that it is the control node, a check run names any host of the play.
+# Steps of one host for all hosts: the plan names the control node, a check run names any host of the play.
 BY_THE_CONTROL_NODE = ("ca", "addons")
 
 
 class Plan:
-    """What plan.yml writes for an inventory with an edit."""
+    """The file that plan.yml writes for an inventory with an edit."""
 
     def __init__(self, inventory: str, path: pathlib.Path, **edit: t.Any) -> None:
         run(inventory, *variables(cluster_plan_file=str(path), **edit), playbook="playbooks/plan.yml")

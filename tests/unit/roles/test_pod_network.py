@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role pod_network renders from the API's objects, and when it takes Weave Net as rolled out."""
+"""The files that the role pod_network renders from the API's objects, and its condition for a finished rollout."""
 
 from __future__ import annotations
 

@@ -552,7 +552,7 @@ def quorum(existing: list[str], wanted: list[str], *, stopped: bool = False) -> 
         (["ctl01"], ["ctl02"], "ctl01", 1),
         (["ctl01", "ctl02", "wrk01"], ["ctl01", "ctl02"], "", 2),
         (["ctl01", "ctl02"], ["ctl01", "ctl02", "wrk01"], "", 2),
-        # What runs counts, and not what it was started with.
+        # The running members count, not the ones of the first start.
         (["ctl01"], ["ctl01"], "", 1),
         ([], ["ctl01"], "", 0),
     ],
