@@ -1,4 +1,4 @@
-# Everything a newcomer does. `make` lists the targets.
+# The commands for a clone. `make` lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ setup: ## virtual environment and collection link
 engine: setup
 	@lab/setup.sh docker
 
-mirror: engine inventory ## fill the artifact mirror with what the lab's release needs
+mirror: engine inventory ## fill the artifact mirror with the programs and images of the lab's release
 	@lab/setup.sh build
 	@release=$$(sed -n "s/^ *cluster_release: *'\{0,1\}\([0-9.]*\)'\{0,1\}$$/\1/p" $(CUSTOM)/hosts.yml 2>/dev/null || true); \
 	python lab/mirror/mirror.py fill $${release:+--release $$release} --directory $(HARDWAY_MIRROR)
@@ -72,7 +72,7 @@ smoke: setup ## the article's checks of the running cluster
 docs: setup ## write the roles' READMEs from their argument specs
 	@python scripts/role_readmes.py
 
-lint: setup ## style of YAML, Python, shell and Ansible; types; functions that are too complex
+lint: setup ## check style of YAML, Python, shell and Ansible, types, and complexity of functions
 	@yamllint --strict .
 	@ruff check .
 	@ruff format --check .
@@ -81,7 +81,7 @@ lint: setup ## style of YAML, Python, shell and Ansible; types; functions that a
 	@python scripts/complexity.py
 	@ansible-lint --offline
 
-oracles: setup ## what certificates and kubeconfigs are compared with: cfssl, built into the cache, and the mirror's kubectl
+oracles: setup ## programs that tests compare with: cfssl, built into the cache, and the mirror's kubectl
 	@python tests/cfssl/build.py
 	@python lab/mirror/mirror.py fill --programs kubectl --images none --directory $(HARDWAY_MIRROR)
 
@@ -94,13 +94,13 @@ fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig mod
 test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
-# Every version of the catalogue: the lab's mirror may have that of one release alone.
+# All versions of the catalogue: the lab's mirror may have only that of one release.
 test-etcd: setup ## the etcd modules against real etcd processes on loopback
 	@for release in $$(python -c 'import yaml; print(*yaml.safe_load(open("roles/cluster/files/catalogue.yml"))["releases"])'); do \
 	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
-# The hosts of a scenario that fails stay, to be looked at.
+# The hosts of a scenario that fails stay for inspection.
 molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
 	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do \
 		molecule destroy --scenario-name $$scenario; \
@@ -111,13 +111,13 @@ molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one
 test-lab: setup ## tests of the running lab from outside
 	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
 
-test-network: setup ## who reaches whom on the running lab, in both modes of kube-proxy
+test-network: setup ## connections between pods, Services and hosts of the running lab, in both modes of kube-proxy
 	@python tests/networks.py --here $(INVENTORY)
 
-test-networks: setup ## the same for every pod network, on labs of their own (NETWORK= for one; removes the lab)
+test-networks: setup ## test-network for every pod network, on labs of their own (NETWORK= for one; removes the lab)
 	@python tests/networks.py $(NETWORK)
 
-test-faults: setup ## what a client of the running lab sees while a part fails, and how etcd comes back
+test-faults: setup ## a client of the running lab while a part fails, and the recovery of etcd
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
 
 test-check-runs: setup ## check runs predict what real runs do, one edit of the inventory after another
@@ -126,26 +126,26 @@ test-check-runs: setup ## check runs predict what real runs do, one edit of the 
 test-plan: setup ## plan.yml names what a check run would change, for edits of the inventory
 	@python -m pytest -q tests/lab/properties/test_plan.py --ansible-inventory=$(INVENTORY)
 
-test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (makes the lab again)
+test-scratch: ## empty hosts: a check run, many interruptions, and no secret in any output (creates the lab again)
 	@$(MAKE) --no-print-directory lab-down
 	@$(MAKE) --no-print-directory lab-hosts
 	@python -m pytest -q tests/lab/scratch --ansible-inventory=$(INVENTORY)
 
-test-unchanged: setup ## site.yml again, as a check run, and each tag alone: nothing may change, nothing is touched
+test-unchanged: setup ## site.yml again, as a check run, and each tag alone: nothing changes, no file is touched
 	@python -m pytest -q tests/lab/properties/test_idempotence.py --ansible-inventory=$(INVENTORY)
 
-test-packaging: setup ## the built archive as Galaxy and ansible-test see it (CHECKS="contents documents sanity units")
+test-packaging: setup ## check the built archive with Galaxy's importer and ansible-test (CHECKS="contents documents sanity units")
 	@python tests/packaging/check.py $(or $(CHECKS),contents documents sanity units)
 
-test-packaging-newest: setup ## the same on the newest ansible-core
+test-packaging-newest: setup ## test-packaging on the newest ansible-core
 	@python tests/packaging/check.py --newest $(or $(CHECKS),sanity units)
 
-test-installed: setup ## the built archive, installed elsewhere, finds nothing to change on the running lab
+test-installed: setup ## install the built archive elsewhere; it changes nothing on the running lab
 	@tests/packaging/installed.sh -i $(CURDIR)/$(INVENTORY)
 
 BAD_INPUT := tests/lab/bad_input/inventory
-# The hosts of a failure stay, to be looked at.
-test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks and settings, on hosts beside the lab
+# The hosts of a failure stay for inspection.
+test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks and settings, on separate hosts
 	@ansible-playbook -i $(BAD_INPUT) lab/destroy.yml
 	@rm -rf .lab/bad-input
 	@ansible-playbook -i $(BAD_INPUT) lab/create.yml
@@ -153,13 +153,13 @@ test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks
 	@ansible-playbook -i $(BAD_INPUT) lab/destroy.yml
 	@rm -rf .lab/bad-input
 
-test-remove-worker: setup ## a worker leaves: not before its pods may, and although its host is gone (wipes wrk02)
+test-remove-worker: setup ## remove a worker, with a disruption budget and with an unreachable host (wipes wrk02)
 	@python -m pytest -q tests/lab/properties/test_remove_worker.py --ansible-inventory=$(INVENTORY)
 
-test-weave-password: setup ## Weave Net's password is given, changed and taken away (restarts its pods)
+test-weave-password: setup ## set, change and remove Weave Net's password (restarts its pods)
 	@python -m pytest -q tests/lab/properties/test_weave_password.py --ansible-inventory=$(INVENTORY)
 
-test-tags: setup ## a chapter or a host alone: it does its work and touches nothing else; a wiped worker comes back
+test-tags: setup ## a chapter or a host alone changes only its part; a wiped worker is rebuilt
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
 
 conformance: setup ## the conformance suite of Kubernetes on the running cluster (FOCUS= SKIP= LABELS= NODES= TIMEOUT=)
@@ -167,11 +167,11 @@ conformance: setup ## the conformance suite of Kubernetes on the running cluster
 	@python tests/conformance/conformance.py --inventory $(INVENTORY) $(if $(FOCUS),--focus='$(FOCUS)') $(if $(SKIP),--skip='$(SKIP)') \
 		$(if $(LABELS),--labels='$(LABELS)') $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
 
-conformance-part: setup ## a part of it that takes some minutes
+conformance-part: setup ## a part of the conformance suite that takes some minutes
 	@lab/setup.sh build
 	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
 
-# A package goes as well, so that the role has something to install from the distribution.
+# A package is removed as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 	@$(MAKE) --no-print-directory lab-wipe HOST=wrk02
 	@docker exec $(call container,wrk02) sh -c 'dpkg --purge socat >/dev/null && ! command -v socat'
@@ -179,21 +179,21 @@ test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit
 	@tests/unchanged.sh -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory smoke
 
-test-fast: setup ## what needs no hosts
+test-fast: setup ## the parts of the gate that need no hosts
 	@python tests/run.py fast
 
-test: setup ## what proves it, on a lab made from nothing, and a part of what takes longer, drawn by the commit (SEED= by another)
+test: setup ## the gate: a new lab, and some of the long parts, drawn by the commit (SEED= draws by another)
 	@python tests/run.py test $(if $(SEED),--seed=$(SEED))
 
-test-full: setup ## everything that proves it
+test-full: setup ## every part of the gate
 	@python tests/run.py full
 
-parts: ## what make test consists of, what each part proves, and how long it took here
+parts: ## the parts of make test: purpose, command, and duration of the last run
 	@python3 tests/run.py parts
 
-bench: setup ## how long it takes, beside a plain shell script (removes the lab and makes it again); then bench-pki
+bench: setup ## measure site.yml beside a plain shell script (removes the lab and creates it again); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
 	@$(MAKE) --no-print-directory bench-pki
 
-bench-pki: oracles ## how long certificates take, beside cfssl and community.crypto, and how that grows
+bench-pki: oracles ## measure certificates beside cfssl and community.crypto, for growing numbers
 	@python tests/bench/pki.py

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the lab's hosts can tell after a failure, in one file per host and question."""
+"""Collect logs and states of the lab's hosts after a failure, in one file per host and command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import subprocess
 
-# What is asked on each host; what a host does not have answers with an error, which is kept as well.
+# Commands on each host; the error of a command that a host does not have is kept as well.
 _QUESTIONS = {
     "units": "systemctl --no-pager --all list-units --type=service; systemctl --no-pager --failed",
     "journal": "journalctl --no-pager --lines=5000",

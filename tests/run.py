@@ -66,11 +66,11 @@ class Part:
     name: str
     #: Targets of the Makefile, with their variables; the first that fails ends the part.
     targets: tuple[str, ...]
-    #: What it needs: no hosts, the lab of the run, hosts that it makes beside the lab, or a lab in place of that one.
+    #: Its hosts: no hosts, the lab of the run, hosts that it makes beside the lab, or a lab in place of that one.
     stage: Stage
     #: Its class: one of CLASSES. Coarse on purpose, so that a part changes its class seldom.
     minutes: int
-    #: What holds when it passes.
+    #: The properties that it proves.
     proves: str
     #: In every run, drawn, or in the full run alone.
     runs: Runs = "always"
@@ -315,7 +315,7 @@ PARTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of a part: "ok", "FAILED", "not run", and what is to be said about it."""
+    """The result of a part: "ok", "FAILED" or "not run", with a remark."""
 
     word: str
     remark: str = ""
@@ -524,7 +524,7 @@ def run(part: Part, folder: pathlib.Path, seeds: t.Mapping[str, str] | None = No
                         left_out.append(line.decode(errors="replace").strip())
                 code = process.wait()
             except BaseException:
-                # Who stops the run stops its part.
+                # Stopping the run also stops its part.
                 _kill(process)
                 raise
             finally:
@@ -587,7 +587,7 @@ def main() -> int:
     if given.which == "test":
         drawn = [part.name for part, why in left_out.items() if part.runs == "drawn" and not why]
         print(f"drawn: {', '.join(drawn)}", flush=True)
-    # What is in it in the end is of this run.
+    # All files in it are of this run.
     shutil.rmtree(given.logs, ignore_errors=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     budget = BUDGET if given.which == "test" else float("inf")

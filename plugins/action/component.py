@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
             self._note_steps(result, component, host)
         asked: dict[str, t.Any] = {}
         if "needs_packages" in result:
-            # apt decides: a package that it finds under another name does not change anything.
+            # apt decides: a package that is installed under another name is not a change.
             asked = result
             installed = self._install(asked["needs_packages"], task_vars)
             if installed.get("failed"):

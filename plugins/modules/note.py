@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   steps:
-    description: Steps that the task did, or would do. Nothing is noted without steps and changed objects.
+    description: The changes of the task. Nothing is noted without steps and changed objects.
     type: list
     elements: str
     default: []

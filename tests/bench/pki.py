@@ -49,7 +49,7 @@ from cache import cache_directory
 CSR = {"key": {"algo": "rsa", "size": 2048}, "names": [{"C": "US", "L": "Portland", "O": "Kubernetes", "ST": "Oregon"}]}
 PROFILE = {"usages": ["signing", "key encipherment", "server auth", "client auth"], "expiry": "8760h"}
 CONFIG = {"signing": {"default": {"expiry": "8760h"}, "profiles": {"kubernetes": PROFILE}}}
-# What every module that makes keys and certificates has to import.
+# The imports of every module that makes keys and certificates.
 IMPORTS = """#!/usr/bin/python
 from ansible.module_utils.basic import AnsibleModule
 from cryptography import x509

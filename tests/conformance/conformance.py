@@ -54,7 +54,7 @@ EXIT_NOT_RUN = 2
 _LEFT_OUT = "skipped"
 #: Ginkgo's line before a test's name, in its verbose output.
 _ENDED = re.compile(r"^(?:•|S|P) (?:\[(?P<state>[A-Z]+)\] )?\[(?P<seconds>[\d.]+) seconds\]")
-#: What it draws between tests.
+#: The rulers that it draws between tests.
 _RULER = re.compile(r"^-{20,}$")
 #: The labels that Ginkgo puts behind the name there.
 _LABELS = re.compile(r" \[[^\[\]]+(?:, [^\[\]]+)+\]$")
@@ -66,7 +66,7 @@ class NotRunError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What became of one test of the focus. state: Ginkgo's word, such as "passed", "failed" or "skipped"."""
+    """The result of one test of the focus. state: Ginkgo's word, such as "passed", "failed" or "skipped"."""
 
     name: str
     state: str

@@ -209,7 +209,7 @@ class Cluster:
         return done.stdout
 
     def members(self) -> dict[str, tuple[str, bool]]:
-        """What etcdctl says: name (or peer URL of one that never started) -> ID and whether it is a learner."""
+        """The members in etcdctl's output: name (or peer URL before the first start) -> ID and if it is a learner."""
         # ID, status, name, peer URLs, client URLs, learner: the JSON of some versions leaves the last out.
         rows = [line.split(", ") for line in self.etcdctl("member", "list").splitlines()]
         return {row[2] or row[3]: (row[0], row[5] == "true") for row in rows}

@@ -230,7 +230,7 @@ def test_restore_swap_and_compare(new_cluster, snapshots, tmp_path, version):
     status = json.loads(cluster.etcdctl("endpoint", "status", "--write-out=json"))[0]["Status"]["header"]
     assert f"{status['cluster_id']:x}" != snapshot["cluster_id"]
     assert status["revision"] == snapshot["revision"] + BUMP
-    # Whoever watches from a revision of before is told that it was compacted.
+    # A watch from an earlier revision gets the error that it was compacted.
     watch = subprocess.run(
         [
             cluster.programs / "etcdctl",
@@ -267,7 +267,7 @@ def test_another_snapshot_or_token_is_restored_again(new_cluster, snapshots, tmp
     assert snapshots(cluster, "restored", **restored(cluster, node, second)).data["changed"]
     assert snapshots(cluster, "restored", **restored(cluster, node, second, token="other")).data["changed"]
     assert snapshots(cluster, "restored", **restored(cluster, node, second, token="other")).data["changed"] is False
-    # What a killed run left does not count.
+    # The leftovers of a killed run do not count.
     (node.data / "restore" / "data" / "restored.json").unlink()
     shutil.copytree(node.data / "restore" / "data", node.data / "restore" / "data.part")
     assert snapshots(cluster, "restored", **restored(cluster, node, second, token="other")).data["changed"]

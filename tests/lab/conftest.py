@@ -32,7 +32,7 @@ PARTS = {
 }
 
 
-# What the tests need to know of each host, with all its templates filled in.
+# The variables of each host that the tests need, with all templates filled in.
 _ASKED = """{{ {
   'groups': groups,
   'connection': ansible_connection | default('ssh'),
@@ -46,7 +46,7 @@ _ASKED = """{{ {
 
 @functools.cache
 def _inventory(path: str) -> dict[str, dict[str, t.Any]]:
-    """What Ansible knows of each host, by name."""
+    """The variables of each host, by name."""
     # Nothing is asked of the hosts: debug runs on the control node.
     done = subprocess.run(
         [
@@ -103,7 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # What stops something comes last: what it breaks for good would otherwise blur the other results.
+    # Tests that stop a program come last: a permanent failure would otherwise blur the other results.
     items.sort(key=lambda item: item.get_closest_marker("disruptive") is not None)
 
 
@@ -174,7 +174,7 @@ def container() -> t.Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def pod_network(cluster: Cluster) -> str:
-    """What the workers run: the name of their one CNI configuration."""
+    """Return the pod network of the workers, from the name of their only CNI configuration."""
     found = {worker.out("ls", "/etc/cni/net.d").strip() for worker in cluster.workers}
     assert len(found) == 1, found
     return found.pop().removeprefix("10-").removesuffix(".conflist")

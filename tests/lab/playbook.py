@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a run reported.
+    """The report of a run.
 
     :ivar changed: (role and task, host) of every change, in the order of the run.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run may touch: the files that the roles write, and the processes that they run."""
+"""Snapshots of everything that a run may touch: the files that the roles write, and the processes that they run."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Node:
         return self.out("ip", "-oneline", "route", "get", address).partition(" dev ")[2].split()[0]
 
     def raw(self, *arguments: str) -> bytes:
-        """As out, when what is printed may be no text."""
+        """As out, for output that may not be text."""
         result = self.run(*arguments)
         assert result.rc == 0, f"{self.name}: {shlex.join(arguments)} exits with {result.rc}"
         return bytes(result.stdout_bytes)
@@ -66,7 +66,7 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Who is who, and the article's tools on the hosts where it uses them."""
+    """The hosts by their part, and the article's tools on the hosts where it uses them."""
 
     groups: dict[str, list[Node]]
     pki: pathlib.Path
@@ -109,7 +109,7 @@ class Cluster:
         self.client.out("sh", "-c", f"{written(listed)} | kubectl apply --filename=-")
 
     def etcdctl(self, member: Node, *arguments: str) -> bytes:
-        """Run etcdctl on a member, over loopback. What it reads may be no text."""
+        """Run etcdctl on a member, over loopback. The output may not be text."""
         return member.raw("etcdctl", *ETCD_CREDENTIALS, "--endpoints=https://127.0.0.1:2379", *arguments)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Weave Net says of itself."""
+"""Weave Net's own status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PEERS = "kube-peers.weave.works/peers"
 
 
 def report(worker: Node) -> dict[str, t.Any]:
-    """What the worker's peer says of itself."""
+    """Return the status of the worker's peer."""
     answer = worker.out("curl", "--silent", "--fail", "--header", "Accept: application/json", f"{_API}/report")
     return t.cast(dict[str, t.Any], json.loads(answer))
 

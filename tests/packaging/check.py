@@ -43,9 +43,9 @@ DOCUMENTED = ("module", "filter", "role")
 CHECKS = ("contents", "documents", "sanity", "units")
 # Bytes: the archive has no binaries in it.
 LARGEST = 1024 * 1024
-# What playbooks need where the collection is installed: all of it is in the archive.
+# Files that playbooks need where the collection is installed: all of it is in the archive.
 USED = ("plugins/", "roles/", "playbooks/", "meta/", "README.md", "LICENSE")
-# What may be there beside it; the lab, the checks and everything else for work on the project may not.
+# Other files that may be there; the lab, the checks and everything else for work on the project may not.
 ALLOWED = (*USED, "CHANGELOG.rst", "SECURITY.md", "changelogs/", "docs/", "inventories/example/", "requirements.txt")
 
 
@@ -194,7 +194,7 @@ class Checks:
         self.importer()
 
     def importer(self) -> None:
-        """What Galaxy does with an upload; it reports most of what it finds as warnings."""
+        """Check the archive as Galaxy does; it reports most findings as warnings."""
         config = self.work / "galaxy-importer.cfg"
         # ansible-lint is for `make lint`: here the collections that are used are not installed.
         options = ("RUN_FLAKE8", "RUN_ANSIBLE_DOC", "CHECK_REQUIRED_TAGS", "CHECK_CHANGELOG")

@@ -11,7 +11,7 @@ ansible-galaxy collection build "$root" --output-path "$work" >/dev/null
 unset ANSIBLE_CONFIG
 export ANSIBLE_COLLECTIONS_PATH=$work/collections
 export ANSIBLE_PIPELINING=1
-# What it depends on is in the virtual environment.
+# Its dependencies are in the virtual environment.
 ansible-galaxy collection install --no-deps --offline "$work"/hardway-kubernetes-*.tar.gz -p "$work/collections" >/dev/null
 cd "$work"
 "$root/tests/unchanged.sh" "$@" hardway.kubernetes.site

@@ -32,7 +32,7 @@ NO_POLICY = (
 
 
 class Case(t.NamedTuple):
-    """What an inventory has in another way than the one beside this file, and what is said about it."""
+    """The differences of an inventory from the one beside this file, and the expected message."""
 
     #: Variables of all hosts.
     variables: dict[str, t.Any]
@@ -89,7 +89,7 @@ REFUSED = {
             f"client: node_address 10.200.0.16 lies in cluster_pod_cidr 10.200.0.0/16; {APART}",
             "cluster_dns_address 10.32.0.10 is outside cluster_service_cidr 10.200.255.0/24",
             "cluster_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be "
-            "removed; take nftables, which was made in its place; allowed: iptables, nftables",
+            "removed; use nftables, which replaces it; allowed: iptables, nftables",
             "cluster_release: '1.18' is unknown; known: 1.37, 1.36, 1.35",
             "cluster_pod_network: 'carrier-pigeon' is unknown; known: bridge, flannel, weave, none",
             f"addons_dns_upstreams: 'dns.example.com' is not a resolver; {RESOLVERS}",

@@ -49,7 +49,7 @@ def is_template(value: t.Any) -> bool:
 
 DEFAULTS = [(role, name, value) for role in DOCUMENTED for name, value in load(role, "defaults", "main.yml").items()]
 OPTIONS = [(role, name) for role in ROLES for name in options_of(role)]
-# What is computed once for all roles: see plugins/modules/cluster.py.
+# The values that are computed once for all roles: see plugins/modules/cluster.py.
 LOGIC = "".join(
     path.read_text(encoding="utf-8") for path in (ROOT / "plugins" / "module_utils" / "_cluster").glob("*.py")
 )
@@ -121,7 +121,7 @@ def test_entry_points_are_task_files(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_further_entry_points_take_options_of_the_role_or_of_their_own(role):
-    """What an entry point alone takes is given by its playbook or its user; the role has no default for it."""
+    """The options of a single entry point are set by its playbook or its user; the role has no default for them."""
     for entry_point, spec in entry_points(role).items():
         for name, option in spec["options"].items():
             if name in options_of(role):

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the roles write beside an inventory is never read as inventory."""
+"""Files that the roles write beside an inventory are never read as inventory."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ RSA = {"algo": "rsa", "size": 2048}
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory, openssl):
-    """What the examples take for granted: a cfssl user's files, two authorities, a home directory."""
+    """Make the files that the examples assume: a cfssl user's files, two authorities, a home directory."""
     top = tmp_path_factory.mktemp("examples")
     for name in ("srv/kthw", "home/.kube", "etc/deploy"):
         (top / name).mkdir(parents=True)
@@ -72,7 +72,7 @@ def tasks(directory):
 
 @pytest.fixture(scope="module")
 def runs(directory, tasks):
-    """What each task said, in the first and in the second run."""
+    """The output of each task, in the first and in the second run."""
     play = {
         "hosts": "localhost",
         "connection": "local",

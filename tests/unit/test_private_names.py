@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What belongs to a role stays inside: its private names (`__ROLE_...`), and what it registers or sets as a fact."""
+"""The private parts of a role stay inside: its private names (`__ROLE_...`), registered variables and facts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# What Ansible, Jinja or a test reads.
+# Files that Ansible, Jinja or a test reads.
 PLACES = ("inventories/", "lab/", "molecule/", "playbooks/", "plugins/", "roles/", "tests/")
 KINDS = (".cfg", ".j2", ".py", ".sh", ".yaml", ".yml")
 _ROLE = re.compile(r"(?:lab/)?roles/([^/]+)/")

@@ -185,7 +185,7 @@ def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.An
     said = {(host, change["component"]) for change in noted for host in change["hosts"]}
     # A member that leaves may have no host of its own; another one removes it, and says so.
     members_said = any(change["component"] == MEMBERSHIP for change in noted)
-    # A component's own steps are more exact than a change that was derived from the readings.
+    # The notes of a component are more exact than the changes that were derived from the readings.
     derived = [
         {**change, "hosts": hosts}
         for change in plan["changes"]

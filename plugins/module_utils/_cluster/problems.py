@@ -125,7 +125,7 @@ def _choices(settings: Settings, catalogue: Catalogue) -> list[str]:
     if mode == "ipvs":
         problems.append(
             "cluster_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be "
-            f"removed; take nftables, which was made in its place; allowed: {', '.join(KUBE_PROXY_MODES)}"
+            f"removed; use nftables, which replaces it; allowed: {', '.join(KUBE_PROXY_MODES)}"
         )
     elif mode not in KUBE_PROXY_MODES:
         problems.append(f"cluster_kube_proxy_mode: {mode!r} is unknown; known: {', '.join(KUBE_PROXY_MODES)}")
@@ -251,11 +251,11 @@ def _resources(host: str, facts: Reading, settings: Settings, *, member: bool) -
     problems = []
     if facts["memory_mib"] < settings["preflight_memory_mib"]:
         problems.append(
-            f"{host}: has {facts['memory_mib']} MiB of memory; preflight_memory_mib asks for "
+            f"{host}: has {facts['memory_mib']} MiB of memory; preflight_memory_mib requires "
             f"{settings['preflight_memory_mib']}"
         )
     problems += [
-        f"{host}: has {free} MiB free under {path}; {setting} asks for {settings[setting]}"
+        f"{host}: has {free} MiB free under {path}; {setting} requires {settings[setting]}"
         for setting, found in (
             ("preflight_free_mib", facts["free_mib"]),
             ("preflight_etcd_free_mib", facts["etcd"]["free_mib"]),

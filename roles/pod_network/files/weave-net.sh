@@ -4,7 +4,7 @@
 # kube-proxy writes into the chain FORWARD as well when it starts. If rules of Weave Net went there at the same time, they stood
 # in another order, and packets for the node's pods were dropped until the next start. And kube-proxy accepts what it has marked:
 # after a change of its mode its rules stand before those of Weave Net, which does not look at their place again, so that
-# NetworkPolicies would not hold. The rules of Weave Net are moved to the front then, all at once.
+# NetworkPolicies would not be enforced. The rules of Weave Net are moved to the front then, all at once.
 
 for _ in $(seq 60); do
   curl --silent --fail --max-time 2 --output /dev/null "$KUBE_PROXY_HEALTH_URL" && break

@@ -27,7 +27,7 @@ _CATALOGUE = read_catalogue()
 RELEASES: dict[str, dict[str, str]] = _CATALOGUE["releases"]
 # Of the default release, by component.
 VERSIONS = RELEASES[_CATALOGUE["default_release"]]
-# What a host knows of the programs that were installed on it.
+# The record of the programs that were installed on a host.
 RECORD = "/var/lib/hardway/programs.json"
 
 

@@ -47,7 +47,7 @@ def damaged(bare_client: Node) -> t.Iterator[str]:
 
 
 def refused(site: Site, mirror: str) -> str:
-    """What a run says that installs nothing from a mirror; the next one with a good mirror installs it."""
+    """Return the message of a run that installs nothing from a mirror; the next run with a good mirror installs it."""
     failure = site.refuses(*CLIENT, cluster_mirror=mirror)
     where = "hardway.kubernetes.client : Install kubectl: client: "
     assert failure.startswith(where)

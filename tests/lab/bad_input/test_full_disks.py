@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks that are full although preflight was told not to look: what is there stays whole, and a larger disk helps."""
+"""Disks that are full although preflight does not check them: existing files stay whole, and a larger disk helps."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_no_room_for_the_data_of_etcd(
     failure = site.fails(*ETCD, preflight_etcd_free_mib=0, etcd_timeout=15)
     assert failure.startswith(f"hardway.kubernetes.etcd : Run etcd: {node.name}: etcd.service is not healthy after ")
     assert "no space left on device" in failure
-    # What it began with stays where it is, and the next run goes on from there.
+    # The finished steps stay, and the next run continues from there.
     node.out("systemctl", "stop", "etcd")
     node.out("mount", "-o", "remount,size=512m", "/var/lib/etcd")
     site.succeeds(*ETCD)

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What preflight finds on real hosts: it names it, and no file of any host and of the PKI directory is touched."""
+"""Preflight on real hosts: it names each problem, and no file of any host and of the PKI directory is touched."""
 
 from __future__ import annotations
 
@@ -81,4 +81,4 @@ def test_a_small_disk(
 ) -> None:
     node = site.cluster.controllers[0]
     small_disk(node, path, 16)
-    assert refusal(site) == [f"{node.name}: has 16 MiB free under {path}; {setting} asks for {asked}"]
+    assert refusal(site) == [f"{node.name}: has 16 MiB free under {path}; {setting} requires {asked}"]

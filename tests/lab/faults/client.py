@@ -27,7 +27,7 @@ ENOUGH = 20
 
 @dataclasses.dataclass
 class Report:
-    """What a client saw of a fault. Times are seconds.
+    """A fault as a client saw it. Times are seconds.
 
     :ivar gap: longest time between two acknowledged writes.
     :ivar lost: acknowledged writes that are not there in the end.

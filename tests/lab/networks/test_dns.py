@@ -117,7 +117,7 @@ def test_a_resolver_on_the_host_s_loopback_is_refused(cluster: Cluster, inventor
 
 def test_pods_are_given_the_servers_of_systemd_resolved(cluster: Cluster, inventory: str) -> None:
     worker = cluster.workers[0]
-    # What systemd-resolved leaves: its own address in /etc/resolv.conf, and the servers that it asks here.
+    # The files of systemd-resolved: its own address in /etc/resolv.conf, and the servers that it asks here.
     worker.out(
         "sh", "-c", "mkdir -p /run/systemd/resolve && echo nameserver 192.0.2.53 >/run/systemd/resolve/resolv.conf"
     )

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who reaches whom, and under which address, whatever pod network and mode of kube-proxy the cluster has."""
+"""Connections and their source addresses, for every pod network and mode of kube-proxy."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_mtu_is_what_was_asked_for_or_fits_the_hosts(cluster: Cluster, web: 
         configured = json.loads(worker.out("cat", f"/etc/cni/net.d/10-{pod_network}.conflist"))["plugins"][0].get("mtu")
         if configured is not None:
             assert pods == configured
-        # What wraps packets takes its part of them.
+        # An encapsulation takes its part of each packet.
         wraps = worker.run("test", "-e", "/sys/class/net/flannel.1").rc == 0
         assert pods <= hosts - (50 if wraps else 0)
 

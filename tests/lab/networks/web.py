@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the pod network run: a web server on every worker, which says who asked, and one that is alone."""
+"""Workloads of the pod network's tests: a web server on every worker that reports its client, and a single one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUSYBOX = "docker.io/library/busybox:1.35.0"
 HOST_PORT = 8085
 #: The group of an API that the web servers serve beside what the cluster has.
 API_GROUP = "lab.hardway.test"
-#: What the web servers say, as admission webhook, to every object that they are asked about.
+#: The web servers' answer, as admission webhook, to every object.
 REFUSAL = "the web server on a pod says no"
 
 # `return` is all that the servers know. A request's body is there when it is passed on, so the webhook's answer, which

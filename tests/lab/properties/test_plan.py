@@ -29,12 +29,12 @@ ROLES = {
     "kube-scheduler": "scheduler",
     "load balancer": "lb",
 }
-# What one host does for all of them: the plan says that it is the control node, a check run names any host of the play.
+# Steps of one host for all hosts: the plan names the control node, a check run names any host of the play.
 BY_THE_CONTROL_NODE = ("ca", "addons")
 
 
 class Plan:
-    """What plan.yml writes for an inventory with an edit."""
+    """The file that plan.yml writes for an inventory with an edit."""
 
     def __init__(self, inventory: str, path: pathlib.Path, **edit: t.Any) -> None:
         run(inventory, *variables(cluster_plan_file=str(path), **edit), playbook="playbooks/plan.yml")
@@ -56,7 +56,7 @@ class Plan:
         return found
 
 
-def foretold(inventory: str, **edit: t.Any) -> dict[str, set[str]]:
+def predicted(inventory: str, **edit: t.Any) -> dict[str, set[str]]:
     """Return the hosts, by role, that a check run of site.yml would change."""
     found: dict[str, set[str]] = {}
     for task, host in run(inventory, "--check", *variables(**edit)).changed:
@@ -72,7 +72,7 @@ def plan(inventory: str, cluster: Cluster, tmp_path: pathlib.Path) -> t.Iterator
 
     def plan(**edit: t.Any) -> Plan:
         made = Plan(inventory, tmp_path / "plan.json", **edit)
-        assert made.by_role == foretold(inventory, **edit)
+        assert made.by_role == predicted(inventory, **edit)
         return made
 
     yield plan

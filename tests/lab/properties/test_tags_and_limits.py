@@ -34,7 +34,7 @@ CHAPTERS = (
     ("lb", "lb", "/etc/nginx/tcpconf.d/kubernetes.conf", "nginx"),
     ("client", "clients", "/root/.kube/config", ""),
     ("worker", "workers", "/etc/systemd/system/kube-proxy.service", "kube-proxy"),
-    # What it says comes from the API, which the control node asks: no controller is part of the run.
+    # Its content comes from the API, which the control node reads: no controller is part of the run.
     ("pod_network", "workers", "/etc/cni/net.d/10-*.conflist", ""),
 )
 
@@ -69,7 +69,7 @@ def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str, pod_n
     # A package goes as well, so that the role has something to install from the distribution.
     worker.out("sh", "-c", "dpkg --purge socat >/dev/null && ! command -v socat")
     role_writes = pod_network not in WRITTEN_BY_ITS_POD
-    # What has no pod network is a node all the same, and nothing waits for it to be Ready.
+    # A host without a pod network is still a node, and the run does not wait for it to be Ready.
     first = run(inventory, "--tags=worker", "--skip-tags=pod_network", f"--limit={worker.name}")
     assert first.hosts("pod_network") == set()
     assert not (role_writes and worker.out("ls", "/etc/cni/net.d"))
@@ -85,7 +85,7 @@ def test_a_fresh_worker_by_tag_and_limit(cluster: Cluster, inventory: str, pod_n
 
 
 def test_a_name_for_the_api_alone(cluster: Cluster, inventory: str) -> None:
-    """Who uses the certificate reads it again by itself: nothing restarts."""
+    """Programs read the certificate again by themselves: nothing restarts."""
     name = ("--extra-vars", '{"ca_extra_sans": ["api.example.com"]}')
     before, old = snapshot(cluster), serials(cluster.pki)
     run(inventory, "--tags=ca", *name)

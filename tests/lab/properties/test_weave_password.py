@@ -51,7 +51,7 @@ def _give(cluster: Cluster, inventory: str, password: str) -> None:
     asked = ("--tags=pod_network", *variables(pod_network_weave_password=password))
     ran = run(inventory, *asked)
     assert "hardway.kubernetes.pod_network : Run Weave Net on every node" in ran.tasks
-    wait_until(lambda: _connected(cluster, bool(password)), seconds=60, what="every peer sends as it was told")
+    wait_until(lambda: _connected(cluster, bool(password)), seconds=60, what="every peer uses the password")
     assert _secret(cluster) == password
     assert _sent(cluster) == ("not to be read" if password else "in the clear")
     if password:

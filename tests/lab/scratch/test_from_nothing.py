@@ -34,7 +34,7 @@ IRREPLACEABLE = ("ca-key.pem", "front-proxy-ca-key.pem", "service-account-key.pe
 
 
 class Diary:
-    """What the runs said, in files, and what was seen of the irreplaceable."""
+    """The output of the runs, in files, and the checks of irreplaceable files."""
 
     def __init__(self, inventory: str, directory: pathlib.Path) -> None:
         self.inventory = inventory
@@ -156,7 +156,7 @@ def test_interrupted_runs_are_finished_by_the_next(cluster: Cluster, diary: Diar
 
 
 def _secrets(cluster: Cluster) -> dict[str, set[str]]:
-    """What must not be found anywhere, by file: lines of keys, as they are and within base64."""
+    """Return the text that must not be found anywhere, by file: lines of keys, as they are and within base64."""
     secrets: dict[str, set[str]] = {}
     for path in cluster.pki.glob("*-key.pem"):
         body = path.read_bytes()

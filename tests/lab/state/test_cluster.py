@@ -113,7 +113,7 @@ def test_secret_is_encrypted_in_etcd(cluster: Cluster, member: Node, namespace: 
     stored = cluster.etcdctl(member, "get", key, "--print-value-only")
     assert stored.startswith(b"k8s:enc:aescbc:v1:key1:")
     assert value.encode() not in stored
-    # What is not encrypted can be read in the same way.
+    # Values that are not encrypted can be read in the same way.
     assert namespace.encode() in cluster.etcdctl(
         member, "get", f"/registry/namespaces/{namespace}", "--print-value-only"
     )

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who holds which key: exactly what its programs read, readable by them alone."""
+"""Keys on each host: exactly those that its programs read, readable by them alone."""
 
 from __future__ import annotations
 

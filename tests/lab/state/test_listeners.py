@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What listens where: on the host as ss sees it, and from another host."""
+"""Listening addresses: on the host as ss sees it, and from another host."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the servers refuse before they know who asks: old TLS, plain text, strangers."""
+"""Servers refuse old TLS, plain text and unknown clients before authentication."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PORTS = {
 
 
 def _handshake(address: str, port: int, version: str) -> str:
-    """What openssl says about a handshake with one protocol version, which it may use itself."""
+    """Return openssl's output for a handshake with one protocol version, which it may use itself."""
     done = local(
         "openssl", "s_client", "-connect", f"{address}:{port}", f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0"
     )

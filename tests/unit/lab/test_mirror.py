@@ -205,7 +205,7 @@ def test_every_pinned_go_mod_requires_the_version_it_is_named_for() -> None:
 
 def test_no_pins_are_left_of_versions_that_no_release_names() -> None:
     named = {item for release in CATALOGUE.releases for item in CATALOGUE.versions(release).items()}
-    # What the conformance suite's images are made of.
+    # Sources of the conformance suite's images.
     named |= {("conformance", "1.37.2"), ("sample_apiserver", "0.29.2"), ("etcd", "3.7.0")}
     pinned = {(directory.parent.name, directory.name) for directory in MODULES_DIRECTORY.glob("*/*")}
     assert pinned <= named
@@ -253,7 +253,7 @@ def test_kubernetes_programs_say_their_version() -> None:
 
 
 class Site:
-    """A publisher's web site: what it serves, and what it was asked for."""
+    """A publisher's web site: the files that it serves, and its requests."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

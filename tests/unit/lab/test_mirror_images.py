@@ -155,7 +155,7 @@ WEAVE_FILES = {
 
 
 def weave_source(tmp_path: Path) -> None:
-    """What the images take from the module."""
+    """Write the files that the images take from the module."""
     sources = {
         "net/bridge.go": "dummy := &netlink.Dummy{LinkAttrs: attributes}\n",
         "weave": '#!/bin/sh\nSCRIPT_VERSION="unreleased"\n',

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role pod_network renders from the API's objects, and when it takes Weave Net as rolled out."""
+"""The files that the role pod_network renders from the API's objects, and its condition for a finished rollout."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def task(file: str, begin: str) -> dict[str, t.Any]:
 # The role's own names are its own: they are read from it.
 READ_NODES = task("main.yml", "Read the nodes")["register"]
 READ_WEAVE = task("weave.yml", "Read the Weave Net")["register"]
-GIVEN_SECRET = task("weave.yml", "Hand the password")["register"]
-(INTERFACE_MTU,) = task("bridge.yml", "Lay interfaces")["vars"]
+GIVEN_SECRET = task("weave.yml", "Write the password")["register"]
+(INTERFACE_MTU,) = task("bridge.yml", "Set up interfaces")["vars"]
 ADDRESSES = {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23", "gone": "10.0.0.24"}
 
 

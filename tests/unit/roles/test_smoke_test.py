@@ -217,7 +217,7 @@ def test_a_failure_shows_the_last_answer_and_the_chapter(
     assert "last answer: " in message
     assert said in message
     assert f"Look at the chapter {chapter}: roles/{chapter}, run again with --tags {chapter}" in message
-    # What the checks made goes also then.
+    # The objects of the checks are removed then, too.
     assert asked[-1].startswith("delete namespace hardway-smoke-test")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What scripts/complexity.py lets through, and what it does not."""
+"""scripts/complexity.py: functions that pass, and functions that fail."""
 
 from __future__ import annotations
 

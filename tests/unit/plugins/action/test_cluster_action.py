@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugin cluster collects from a run, and hands to the logic as plain data."""
+"""The action plugin cluster collects data from a run, and hands it to the logic as plain data."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def compute():
             host: Variables(
                 (broken or {}).get(host, ()),
                 node_address=address,
-                # What a fact cache remembers of an earlier run.
+                # A fact cache has the reading of an earlier run.
                 ansible_facts={"reading": {"architecture": "riscv64"}},
                 **({"found": answers[host]} if host in play_hosts and answers[host] else {}),
                 **(hosts or {}).get(host, {}),

@@ -150,7 +150,7 @@ def test_a_missing_file_is_named_with_where_it_goes(run, option):
         run({"path": "/etc/etcd/ca.pem", option: "no-such-file"})
     assert str(caught.value).startswith("/etc/etcd/ca.pem: ")
     assert "no-such-file" in str(caught.value)
-    # What is copied comes from an earlier chapter.
+    # Copied files come from an earlier chapter.
     assert ("--tags ca" in str(caught.value)) is (option == "src")
 
 
@@ -318,7 +318,7 @@ def test_a_package_that_cannot_be_installed_stops_the_others(install, hosts):
 
 
 class Hosts:
-    """Hosts that change one component; the module gives the answers that it is asked for."""
+    """Hosts that change one component; the module gives prepared answers."""
 
     def __init__(self, action):
         self._action = action

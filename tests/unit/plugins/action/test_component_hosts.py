@@ -159,7 +159,7 @@ def test_the_first_failure_stops_the_rest(hosts, tmp_path):
         assert f"{name}: thing was left as it is, because the change failed on {first}: " in output
     assert "this host serves as before" in output
     assert "it said why" in output
-    # What stopped them is of that run alone.
+    # The failure that stopped them is of that run alone.
     mended = hosts("--forks", "3", content="new")
     assert mended.returncode == 0, mended.stdout + mended.stderr
 

@@ -242,14 +242,14 @@ def kubeconfig_holds(directory: pathlib.Path, before: dict[str, bytes], *, merge
         said = json.dumps([finding.reasons, finding.before, finding.after])
         assert finding.content is not None
         assert "PRIVATE KEY" not in said
-        # What is written can be read, and is then as wanted.
+        # Written files can be read, and are as wanted.
         kept = load(finding.content, where="written", advice="")
         assert kept["current-context"] == "c"
         assert {"k"} <= {entry["name"] for entry in kept["clusters"]}
     assert files(directory) == before
 
 
-#: What is damaged, how, and how often beside the others.
+#: The damaged file, the kind of damage, and its weight.
 TARGETS = {
     "ca.pem": (pem_damaged, 3),
     "ca-key.pem": (pem_damaged, 2),

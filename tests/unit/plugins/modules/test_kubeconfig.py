@@ -233,7 +233,7 @@ def test_kubectl_makes_the_same_file(write, pki, kubectl, embed_certs):
 
 
 def test_kubectl_reads_every_field(write, kubectl):
-    """What is written under a name that client-go does not know is dropped by it without a word."""
+    """client-go silently drops fields with names that it does not know."""
     cluster = {
         "path": "all", "cluster_name": "blue", "server": "https://blue:6443", "certificate_authority": "ca.pem",
         "tls_server_name": "api.blue", "proxy_url": "socks5://proxy:1080",
@@ -448,7 +448,7 @@ def test_a_chain_in_the_client_certificate_leads_to_the_authority(write, pki, ru
 
 def test_check_mode_knows_what_an_earlier_task_changes(write, pki):
     write(entry())
-    # What is there now may be unusable: an earlier task of a real run repairs it.
+    # The present file may be unusable: an earlier task of a real run repairs it.
     (pki / "admin.pem").write_text("not a certificate\n")
     (pki / "link").symlink_to(pki)
     predicted = write(entry(), changed_files=[str(pki / "link" / "admin.pem")], check=True, diff=True)
@@ -514,7 +514,7 @@ def test_merge_changes_the_named_entries_alone(write, pki):
     alone = {"path": "config", "merge": True, "current_context": "blue"}
     assert write(alone).data["results"][0]["reasons"] == ["Current-context is default instead of blue"]
     assert "the entry is empty" in write({"path": "config", "merge": True}).message
-    # What is in the file can be named, and what is not cannot.
+    # Only entries that are in the file can be named.
     context = {"path": "config", "merge": True, "context": "n", "cluster_name": "blue", "user": "admin"}
     assert write(context).data["changed"] is True
     context["user"] = "nobody"

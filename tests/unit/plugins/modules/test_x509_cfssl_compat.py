@@ -324,7 +324,7 @@ def _with(leaf_changes=None, csr_changes=None, config_changes=None):
 COPY = {"copy_extensions": True}
 NODE = "O=system:nodes, CN=system:node"
 USAGES_TOO_MANY = ("Key usage key encipherment", "Extended key usage client auth")
-# What is edited, the reasons, and whether the key is another one.
+# The edit, the reasons, and whether the key is another one.
 DRIFTS = [
     (_with({"hosts": ["wrk01", "10.240.0.21", "10.0.0.7"]}), ["SAN IP:10.0.0.7 is missing"], False),
     (_with({"hosts": ["wrk01"]}), ["SAN IP:10.240.0.21 is present and not wanted"], False),

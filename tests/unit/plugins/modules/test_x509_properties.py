@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for every CSR and every config: it says what was asked, it is made once, and an edit is noticed."""
+"""Properties of every CSR and every config: the certificate matches it, it is made once, and an edit is noticed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role etcd has to do with each member: start a new cluster, join, or refuse."""
+"""The decision of the role etcd for each member: start a new cluster, join, or refuse."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the API says of nodes, as a role needs it."""
+"""Node objects of the API, as the roles need them."""
 
 from __future__ import annotations
 

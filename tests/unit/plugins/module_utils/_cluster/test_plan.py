@@ -146,7 +146,7 @@ def note(host, component, *steps, **more):
 
 
 def test_report():
-    """What components say themselves takes the place of what was derived; the rest stays."""
+    """The notes of components replace the derived changes; the other changes stay."""
     readings = older(running(), {"kube-apiserver": "1.36.3", "kubelet": "1.36.3"})
     notes = [
         note("ctl01", "kube-apiserver", "install kube-apiserver 1.37.2", "restart", effect="none"),

@@ -192,7 +192,7 @@ SETTINGS: list[tuple[dict[str, t.Any], list[str]]] = [
         {"cluster_kube_proxy_mode": "ipvs"},
         [
             "cluster_kube_proxy_mode: 'ipvs' is deprecated since Kubernetes 1.35, has no maintainers and will be "
-            "removed; take nftables, which was made in its place; allowed: iptables, nftables"
+            "removed; use nftables, which replaces it; allowed: iptables, nftables"
         ],
     ),
     ({"worker_kube_proxy_config": {"mode": "iptables", "metricsBindAddress": "127.0.0.1:10249"}}, []),
@@ -360,7 +360,7 @@ HOSTS: list[tuple[dict[str, t.Any], dict[str, dict[str, t.Any]], list[str]]] = [
     (
         {},
         {"wrk01": {"memory_mib": 512}, "wrk02": {"memory_mib": 900}},
-        ["wrk01: has 512 MiB of memory; preflight_memory_mib asks for 900"],
+        ["wrk01: has 512 MiB of memory; preflight_memory_mib requires 900"],
     ),
     (
         {},
@@ -369,14 +369,14 @@ HOSTS: list[tuple[dict[str, t.Any], dict[str, dict[str, t.Any]], list[str]]] = [
             "wrk02": {"free_mib": {"/usr/local": 1500, "/var/lib": 1500}},
         },
         [
-            "wrk01: has 100 MiB free under /usr/local; preflight_free_mib asks for 1500",
-            "wrk01: has 1499 MiB free under /var/lib; preflight_free_mib asks for 1500",
+            "wrk01: has 100 MiB free under /usr/local; preflight_free_mib requires 1500",
+            "wrk01: has 1499 MiB free under /var/lib; preflight_free_mib requires 1500",
         ],
     ),
     *(
         ({}, {host: {"etcd": {**ETCD_OF_ITS_OWN, "free_mib": {"/srv/etcd": free}}}}, problems)
         for host, free, problems in (
-            ("ctl01", 255, ["ctl01: has 255 MiB free under /srv/etcd; preflight_etcd_free_mib asks for 256"]),
+            ("ctl01", 255, ["ctl01: has 255 MiB free under /srv/etcd; preflight_etcd_free_mib requires 256"]),
             ("ctl01", 256, []),
             ("wrk01", 0, []),
         )
@@ -552,7 +552,7 @@ def quorum(existing: list[str], wanted: list[str], *, stopped: bool = False) -> 
         (["ctl01"], ["ctl02"], "ctl01", 1),
         (["ctl01", "ctl02", "wrk01"], ["ctl01", "ctl02"], "", 2),
         (["ctl01", "ctl02"], ["ctl01", "ctl02", "wrk01"], "", 2),
-        # What runs counts, and not what it was started with.
+        # The running members count, not the ones of the first start.
         (["ctl01"], ["ctl01"], "", 1),
         ([], ["ctl01"], "", 0),
     ],

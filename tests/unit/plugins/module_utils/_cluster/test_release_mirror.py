@@ -37,7 +37,7 @@ def sum_of(content: bytes) -> str:
 
 
 class Web:
-    """Addresses and what they hold; records what was asked for."""
+    """Addresses with their content; records the requests."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wanted: URLs, members, networks, programs and images of the article's cluster."""
+"""The specification: URLs, members, networks, programs and images of the article's cluster."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_programs_are_for_the_architecture_of_each_host():
     }
     assert "/amd64/" in found["wrk01"]["programs"]["kubelet"]["url"]
     assert found["wrk01"]["programs"].keys() == set(CATALOGUE["programs"])
-    # What was not read has no architecture.
+    # A host that was not read has no architecture.
     assert found["ctl01"]["programs"] == found["client"]["programs"] == {}
     with pytest.raises(CatalogueError, match="architecture 'riscv64' is not in the release catalogue"):
         spec(architectures={"wrk01": "riscv64"})

@@ -191,7 +191,7 @@ REFUSED = [
             "converted to an int",
         ],
     ),
-    # What is wrong is left out, and everything else is looked at all the same.
+    # A wrong value is left out, and all other values are still checked.
     (
         {"wrk02": {"node_address": "10.0.0.14"}},
         {"preflight_memory_mib": "lots", "cluster_release": "1.18"},

@@ -233,7 +233,7 @@ def test_an_endpoint_that_hangs_is_named_and_the_next_one_is_tried(gateway):
         with pytest.raises(EtcdError, match="time-out") as caught:
             client.first("/v3/cluster/member/add", write=True)
         assert caught.value.endpoint == hanging
-        assert caught.value.maybe_done, "a change may have been made, and is not asked for again blindly"
+        assert caught.value.maybe_done, "a change may have been made, and is not requested again blindly"
     assert gateway.changes == []
 
 

@@ -39,7 +39,7 @@ def lines(content, size=32768):
 
 
 class Member:
-    """A gateway that streams what it is told to."""
+    """A gateway that streams prepared answers."""
 
     def __init__(self):
         self.stream = list(lines(SNAPSHOT))

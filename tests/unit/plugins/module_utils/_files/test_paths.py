@@ -289,7 +289,7 @@ def test_a_key_that_is_there_is_in_no_diff_even_when_nobody_says_it_is_secret(tm
     assert "secret-bytes" not in repr(converge(path, "something else", check=True))
 
 
-# --- what is said, and who is told ----------------------------------------------------------------
+# --- messages, and the call before a change ---------------------------------------------------------
 
 
 def test_steps_and_commands(tmp_path):

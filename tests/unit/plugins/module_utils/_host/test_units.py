@@ -21,7 +21,7 @@ JOURNAL = "listen tcp 127.0.0.1:2379: bind: address already in use"
 
 
 class Systemd:
-    """What systemctl and journalctl answer; a list of states is gone through, one per question."""
+    """The answers of systemctl and journalctl; of a list of states each call gets the next one."""
 
     def __init__(self, **properties: str) -> None:
         self.properties = {

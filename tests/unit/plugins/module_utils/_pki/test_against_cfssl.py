@@ -72,7 +72,7 @@ def leaf(csr, hosts=None, *, in_141=True, **profile):
 
 
 def later(csr, hosts=None, **profile):
-    """What 1.4.1 does not know."""
+    """Properties that 1.4.1 does not support."""
     return leaf(csr, hosts, in_141=False, **profile)
 
 
@@ -310,7 +310,7 @@ def assert_same(directory, name, template, ca=None):
     if isinstance(key, ec.EllipticCurvePrivateKey):
         our_csr, their_csr = (x509.load_pem_x509_csr(csr).tbs_certrequest_bytes for csr in (our_csr, their_csr))
     assert our_csr == their_csr
-    # What it chose by itself is what we choose: key, serial number, dates.
+    # Its own choices are the same as ours: key, serial number, dates.
     assert key_spec(key.public_key()) == template.key
     header = (directory / f"{name}-key.pem").read_bytes().splitlines()[0]
     if template.key.algo != "ed25519":  # nobody else reads cfssl's header for those

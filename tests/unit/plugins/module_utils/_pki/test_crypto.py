@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `cryptography` and the control node may lack, and that importing changes nothing for others."""
+"""Missing parts of `cryptography` and of the control node; importing changes nothing for others."""
 
 from __future__ import annotations
 
