@@ -49,7 +49,7 @@ def damaged(bare_client: Node) -> t.Iterator[str]:
 def refused(site: Site, mirror: str) -> str:
     """Return the message of a run that installs nothing from a mirror; the next run with a good mirror installs it."""
     failure = site.refuses(*CLIENT, cluster_mirror=mirror)
-    where = "hardway.kubernetes.client : Install kubectl: client: "
+    where = "hardway.kubernetes.client : Install and configure kubectl: client: "
     assert failure.startswith(where)
     site.succeeds(*CLIENT)
     node = site.cluster.client
