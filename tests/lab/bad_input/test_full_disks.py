@@ -30,7 +30,7 @@ def test_no_room_for_programs(
     small_disk(node, "/usr/local", 16)
     failure = site.fails(*ETCD, preflight_free_mib=0)
     assert re.fullmatch(
-        rf"hardway\.kubernetes\.etcd : Install etcd, etcdctl and etcdutl: {node.name}: "
+        rf"hardway\.kubernetes\.etcd : Install, configure and run etcd: {node.name}: "
         rf"file:///srv/mirror/\S+/etcd-v{VERSIONS['etcd']}-linux-\w+\.tar\.gz: the download failed "
         r"\(.*No space left on device.*\)\. Nothing was replaced\. Check the address and the free space of "
         r"/usr/local/bin; cluster_mirror names a mirror\.",
@@ -57,7 +57,9 @@ def test_no_room_for_the_data_of_etcd(
     node = site.cluster.controllers[0]
     small_disk(node, "/var/lib/etcd", 16)
     failure = site.fails(*ETCD, preflight_etcd_free_mib=0, etcd_timeout=15)
-    assert failure.startswith(f"hardway.kubernetes.etcd : Run etcd: {node.name}: etcd.service is not healthy after ")
+    assert failure.startswith(
+        f"hardway.kubernetes.etcd : Run etcd and wait until it is healthy: {node.name}: etcd.service is not healthy after "
+    )
     assert "no space left on device" in failure
     # The finished steps stay, and the next run continues from there.
     node.out("systemctl", "stop", "etcd")
