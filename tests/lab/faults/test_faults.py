@@ -4,7 +4,7 @@
 """One thing fails while a client reads and writes ten times a second through the load balancer.
 
 No acknowledged write may be lost, whatever fails. With three or more etcd members no fault of a single part may stop
-writes for longer than 15 s. Two members survive no failure: there the report says for how long writes stood still.
+writes for longer than 15 s. Two members survive no failure: there the report says for how long writes were stopped.
 """
 
 from __future__ import annotations

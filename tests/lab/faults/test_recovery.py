@@ -68,7 +68,7 @@ def test_a_member_that_lost_its_data_is_replaced(
             playbook="playbooks/etcd_replace_member.yml",
         )
         work.recovered(seconds=90)
-    assert ("Writes stood still for" in done.output) is alone
+    assert ("Writes were stopped for" in done.output) is alone
     after = _members(cluster)
     assert after.keys() == before.keys()
     assert after[lost.name] != before[lost.name]

@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A worker leaves: when its pods may, when they may not yet, and when the host is gone for good."""
+"""A worker leaves: when its pods may, when they may not yet, and when the host is permanently lost."""
 
 from __future__ import annotations
 
