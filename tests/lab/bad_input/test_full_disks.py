@@ -57,9 +57,8 @@ def test_no_room_for_the_data_of_etcd(
     node = site.cluster.controllers[0]
     small_disk(node, "/var/lib/etcd", 16)
     failure = site.fails(*ETCD, preflight_etcd_free_mib=0, etcd_timeout=15)
-    assert failure.startswith(
-        f"hardway.kubernetes.etcd : Run etcd and wait until it is healthy: {node.name}: etcd.service is not healthy after "
-    )
+    task = "hardway.kubernetes.etcd : Run etcd and wait until it is healthy"
+    assert failure.startswith(f"{task}: {node.name}: etcd.service is not healthy after ")
     assert "no space left on device" in failure
     # The finished steps stay, and the next run continues from there.
     node.out("systemctl", "stop", "etcd")
