@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.urls import open_url
 from ansible.plugins.action import ActionBase
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
     image_archive,
@@ -18,6 +16,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.mirror import Mirror, artifacts
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
 
 _ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "directory": {"type": "path", "required": True},
@@ -63,7 +62,7 @@ def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
     references = [
         image_name(catalogue, name, release=release, versions=arguments["versions"]) for name in catalogue["images"]
     ]
-    opener = functools.partial(open_url, timeout=arguments["timeout"], follow_redirects="safe")
+    opener = url_opener(timeout=arguments["timeout"])
     mirror = Mirror(arguments["directory"], source=arguments["source"], opener=opener)
     downloaded: list[dict[str, str]] = []
     for artifact in wanted:

@@ -318,10 +318,8 @@ seconds_to_healthy:
 
 import base64
 import typing as t
-from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.component import (
     RECORDS,
@@ -329,6 +327,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.component
     ComponentFile,
     ComponentUnit,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health
 
@@ -427,7 +426,7 @@ def _component(module: AnsibleModule) -> Component:
         packages=params["packages"],
         files=_files(module, unit),
         unit=unit,
-        opener=partial(open_url, timeout=params["download_timeout"], follow_redirects="safe"),
+        opener=url_opener(timeout=params["download_timeout"]),
         run=module.run_command,
         records=params["records"],
         accounts_later=module.check_mode,

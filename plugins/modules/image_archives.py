@@ -47,11 +47,10 @@ imported:
   sample: {"/srv/mirror/images/registry.k8s.io_pause_3.10.2.tar": "image registry.k8s.io/pause:3.10.2 is missing"}
 """
 
-from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import ImageArchives
 
 
@@ -66,7 +65,7 @@ def main() -> None:
     )
     archives = ImageArchives(
         record=module.params["record"],
-        opener=partial(open_url, timeout=module.params["timeout"]),
+        opener=url_opener(timeout=module.params["timeout"]),
         run=module.run_command,
     )
     imported = {}
