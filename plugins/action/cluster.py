@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
         """Return ``spec``, ``status``, ``plan`` and ``check_mode``."""
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec({"readings": {"type": "str", "required": True}})
+        _validation, arguments = self.validate_argument_spec({"readings": {"type": "str", "required": True}})
         known = _known_options()
         own = self._own(known, task_vars)
         parts = settings(known, own).get("cluster_hosts", {})

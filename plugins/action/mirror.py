@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return what was downloaded, how much was there, and which images the release needs."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(_ARGUMENTS)
+        _validation, arguments = self.validate_argument_spec(_ARGUMENTS)
         try:
             result.update(_fill(arguments, check_mode=self._task.check_mode))
         except HardwayError as error:

@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the plan as lines and as data, and write it to a file where one is named."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
+        _validation, arguments = self.validate_argument_spec(
             {"cluster": {"type": "dict", "required": True}, "path": {"type": "path"}}
         )
         found = report(arguments["cluster"], RunNotes("steps").read())

@@ -88,7 +88,7 @@ def broken_links(path: pathlib.Path, root: pathlib.Path = ROOT) -> list[str]:
     for link in LINK.findall(_without_code((root / path).read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", link):
             continue
-        file, _, anchor = link.partition("#")
+        file, _mark, anchor = link.partition("#")
         target = (root / path).parent / file if file else root / path
         if not target.exists():
             broken.append(f"{link}: there is no such file")

@@ -13,7 +13,6 @@ import pathlib
 import re
 import typing as t
 
-import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import CatalogueError
 
 __all__ = (
@@ -37,6 +36,9 @@ _FILE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "cluster" / "fil
 @functools.cache
 def read_catalogue() -> Catalogue:
     """Return the catalogue of this collection."""
+    # Needed on the control node alone, where Ansible has it; the rest of this package is plain data.
+    import yaml
+
     return t.cast(Catalogue, yaml.safe_load(_FILE.read_text(encoding="utf-8")))
 
 

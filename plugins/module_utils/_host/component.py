@@ -219,7 +219,8 @@ class Component:
         return path == options.path or os.path.basename(os.path.dirname(path)) == f"{options.name}.d"
 
     def _plan_unit(self, plan: Plan, written: list[str]) -> None:
-        assert self._unit is not None and self._options is not None
+        if self._unit is None or self._options is None:
+            return
         watch = [path for program in self._wanted for path in Programs.destinations(program).values()]
         watch += [file.entry["path"] for file in self._files if file.restart and file.entry["state"] == "file"]
         found = units.plan_unit(

@@ -150,7 +150,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(AnsibleModule, "run_command", lambda _self, command, **options: fake.run(command, **options))
     monkeypatch.setattr(units, "UNIT_DIRECTORY", str(fake.units))
     monkeypatch.setattr(units, "_POLL_SECONDS", 0.001)
-    monkeypatch.setattr(units.Health, "problem", lambda health: fake.problem(health))
+    monkeypatch.setattr(units.Health, "problem", lambda health, **_options: fake.problem(health))
     return fake
 
 
@@ -688,7 +688,9 @@ def test_the_previous_state_does_not_become_healthy_either(component, serving, h
 
 def test_taking_back_fails(component, serving, host, monkeypatch):
     del serving
-    monkeypatch.setattr(journal.Journal, "_restore", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(
+        journal.Journal, "_restore", lambda *_: (never for never in ()).throw(OSError(28, "No space left"))
+    )
     outcome = component(**change(host, program="broken"))
     assert "It could not be rolled back completely: " in outcome.message
     assert "No space left" in outcome.message

@@ -231,7 +231,7 @@ def test_an_interrupted_swap_is_finished(directory, monkeypatch):
 
         monkeypatch.setattr(os, "rename", rename)
         if killed == 2:
-            monkeypatch.setattr("shutil.rmtree", lambda _path, error=Killed: (_ for _ in ()).throw(error))
+            monkeypatch.setattr("shutil.rmtree", lambda _path, error=Killed: (never for never in ()).throw(error))
         assert directory.to_swap("before")
         with pytest.raises(Killed):
             directory.swap("before")
