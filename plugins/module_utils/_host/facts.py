@@ -159,7 +159,7 @@ def _programs(path: str = _PROGRAMS_RECORD) -> dict[str, str]:
 def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     """Return the state of each node from a list of the API's Node objects, by name.
 
-    :param objects: as ``kubectl get nodes --output=json`` prints it.
+    :param objects: a NodeList, as ``kubectl get --raw=/api/v1/nodes`` prints it, which writes no cache.
     """
     found = {}
     for node in objects.get("items", []):
@@ -175,7 +175,7 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
     try:
-        return nodes(json.loads(_output(run, [*_KUBECTL, "get", "nodes", "--output=json"])))
+        return nodes(json.loads(_output(run, [*_KUBECTL, "get", "--raw=/api/v1/nodes"])))
     except ValueError:
         # It does not answer.
         return {}

@@ -73,7 +73,7 @@ def hosts(tmp_path):
         program.chmod(0o755)
     collection = tmp_path / "collections" / "ansible_collections" / "hardway" / "kubernetes"
     collection.parent.mkdir(parents=True)
-    collection.symlink_to(pathlib.Path(__file__).resolve().parents[4], target_is_directory=True)
+    collection.symlink_to(pathlib.Path(__file__).resolve().parents[2], target_is_directory=True)
     (tmp_path / "play.yml").write_text(PLAYBOOK)
     for name in HOSTS:
         (tmp_path / name).mkdir()
