@@ -31,7 +31,7 @@ options:
         etcd runs. C(restore) and everything in it is removed then.
       - V(copied) copies the member's data to O(aside), with owners and modes. It refuses while etcd runs.
       - V(compared) fails when the running member has a key that was written after O(revision), or another number of
-        keys than O(keys). It changes nothing.
+        keys than O(key_count). It changes nothing.
     type: str
     choices: [saved, checked, restored, swapped, copied, compared]
     required: true
@@ -68,8 +68,8 @@ options:
   revision:
     description: RV(snapshot.revision) of the snapshot that was restored.
     type: int
-  keys:
-    description: RV(snapshot.keys) of the snapshot that was restored. Without it the keys are counted and not compared.
+  key_count:
+    description: RV(snapshot.key_count) of the snapshot that was restored. Without it the keys are counted and not compared.
     type: int
   etcdutl:
     description: Where C(etcdutl) is on the host.
@@ -120,7 +120,7 @@ EXAMPLES = r"""
   hardway.kubernetes.etcd_snapshot:
     state: compared
     revision: "{{ saved.snapshot.revision }}"
-    keys: "{{ saved.snapshot['keys'] }}"
+    key_count: "{{ saved.snapshot.key_count }}"
     endpoints: [https://127.0.0.1:2379]
     ca_cert: /etc/etcd/ca.pem
     client_cert: /etc/etcd/kubernetes.pem
@@ -170,7 +170,7 @@ snapshot:
     taken:
       description: When it was taken, in UTC. With O(state=saved), when a snapshot was saved.
       type: str
-    keys:
+    key_count:
       description:
         - How many keys there were at its revision. With O(state=saved), when a snapshot was saved.
         - None when that revision was compacted before the keys could be counted.
@@ -183,7 +183,7 @@ snapshot:
     cluster_id: f1d4b5c5b4e0a7d2
     member: ctl01
     taken: 20260131T235959Z
-    keys: 1234
+    key_count: 1234
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -210,7 +210,7 @@ def main() -> None:
             "bump_revision": {"type": "int", "default": 1000000000},
             "aside": {"type": "str"},
             "revision": {"type": "int"},
-            "keys": {"type": "int", "no_log": False},
+            "key_count": {"type": "int"},
             "etcdutl": {"type": "path", "default": "/usr/local/bin/etcdutl"},
             "endpoints": {"type": "list", "elements": "str"},
             "ca_cert": {"type": "path"},
@@ -231,7 +231,7 @@ def main() -> None:
     )
     params = module.params
     wanted = Wanted(
-        **{option: params[option] for option in ("state", "path", "data_directory", "aside", "revision", "keys")},
+        **{option: params[option] for option in ("state", "path", "data_directory", "aside", "revision", "key_count")},
         member=NewMember(
             **{option: params[option] for option in ("name", "peer_url", "initial_cluster", "token", "bump_revision")}
         ),

@@ -79,7 +79,7 @@ def test_saved_and_checked(new_cluster, snapshots, tmp_path, version):
     said = json.loads(etcdutl(cluster, "snapshot", "status", str(path), "--write-out=json"))
     assert found["revision"] == said["revision"]
     assert found["size"] == path.stat().st_size
-    assert found["keys"] == count(cluster) == KEYS - 1
+    assert found["key_count"] == count(cluster) == KEYS - 1
     assert found["member"] == "one"
     status = json.loads(cluster.etcdctl("endpoint", "status", "--write-out=json"))[0]["Status"]["header"]
     assert found["cluster_id"] == f"{status['cluster_id']:x}"
@@ -106,8 +106,8 @@ def test_a_cluster_without_keys(new_cluster, snapshots, tmp_path):
     cluster = new_cluster("one")
     path = tmp_path / "empty.db"
     found = snapshots(cluster, "saved", path=str(path)).data["snapshot"]
-    assert found["keys"] == 0
-    compared = {"revision": found["revision"], "keys": found["keys"]}
+    assert found["key_count"] == 0
+    compared = {"revision": found["revision"], "key_count": found["key_count"]}
     assert not snapshots(cluster, "compared", **compared).failed
     cluster.etcdctl("put", "first", "value")
     assert snapshots(cluster, "compared", **compared).message.endswith(": first")
@@ -121,7 +121,7 @@ def test_large_values_and_binary_keys(new_cluster, snapshots, tmp_path):
     saved = snapshots(cluster, "saved", path=str(tmp_path / "large.db"))
     assert not saved.failed, saved.message
     assert saved.data["snapshot"]["size"] > 24 * 120000
-    assert saved.data["snapshot"]["keys"] == 25
+    assert saved.data["snapshot"]["key_count"] == 25
 
 
 def test_damaged_snapshots(new_cluster, snapshots, tmp_path):
@@ -177,7 +177,7 @@ def test_restore_swap_and_compare(new_cluster, snapshots, tmp_path, version):
     path = tmp_path / "saved.db"
     snapshot = snapshots(cluster, "saved", path=str(path)).data["snapshot"]
     cluster.etcdctl("put", "after", "gone")
-    compared = {"revision": snapshot["revision"], "keys": snapshot["keys"]}
+    compared = {"revision": snapshot["revision"], "key_count": snapshot["key_count"]}
     late = snapshots(cluster, "compared", **compared)
     assert late.failed
     assert f"{KEYS} keys, {KEYS - 1} when the snapshot was taken; younger than its revision" in late.message
@@ -251,7 +251,7 @@ def test_restore_swap_and_compare(new_cluster, snapshots, tmp_path, version):
 
     unknown = snapshots(cluster, "compared", revision=snapshot["revision"])
     assert unknown.data["comparison"] == f"{KEYS - 1} keys, none younger than revision {snapshot['revision']}"
-    fewer = snapshots(cluster, "compared", revision=snapshot["revision"], keys=KEYS)
+    fewer = snapshots(cluster, "compared", revision=snapshot["revision"], key_count=KEYS)
     assert fewer.failed
     assert f"{KEYS - 1} keys, {KEYS} when the snapshot was taken" in fewer.message
 

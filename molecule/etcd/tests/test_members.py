@@ -149,7 +149,7 @@ def test_backup_and_restore():
     assert snapshot.with_suffix(".json").stat().st_mode & 0o777 == 0o600
     assert noted["cluster"] == CLUSTER
     assert noted["member"] in THREE
-    assert noted["keys"] == len(etcdctl("etcd01", "get", "", "--prefix", "--keys-only").split())
+    assert noted["key_count"] == len(etcdctl("etcd01", "get", "", "--prefix", "--keys-only").split())
     assert "backup-" not in on(noted["member"], "ls", "/var/lib/etcd"), "nothing stays on the member"
     etcdctl("etcd02", "put", "after", "gone")
     options = ["-e", f"etcd_snapshot={snapshot}"]

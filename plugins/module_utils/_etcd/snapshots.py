@@ -53,7 +53,7 @@ class Saved:
             "cluster_id": self.cluster_id,
             "member": self.member,
             "taken": self.taken,
-            "keys": self.keys,
+            "key_count": self.keys,
         }
 
 
@@ -172,7 +172,7 @@ class Wanted:
     data_directory: str = ""
     aside: str = ""
     revision: int = 0
-    keys: int | None = None
+    key_count: int | None = None
     member: NewMember | None = None
 
 
@@ -292,7 +292,7 @@ class Snapshots:
         return Outcome([f"copy {directory.member} to {aside}"], aside=aside, before=before, after=after)
 
     def _compared(self, wanted: Wanted) -> Outcome:
-        comparison = compare(self._asked(), revision=wanted.revision, keys=wanted.keys)
+        comparison = compare(self._asked(), revision=wanted.revision, keys=wanted.key_count)
         if not comparison.equal:
             raise SnapshotError(f"the member differs from the snapshot: {comparison}")
         return Outcome(comparison=str(comparison))

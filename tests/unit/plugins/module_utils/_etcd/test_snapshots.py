@@ -128,7 +128,7 @@ def test_saved(member, etcdutl, tmp_path):
         "cluster_id": "abc",
         "member": "ctl01",
         "taken": saved.taken,
-        "keys": 5,
+        "key_count": 5,
     }
     assert os.listdir(tmp_path) == ["saved.db"]
 
