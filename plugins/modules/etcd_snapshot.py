@@ -69,7 +69,9 @@ options:
     description: RV(snapshot.revision) of the snapshot that was restored.
     type: int
   key_count:
-    description: RV(snapshot.key_count) of the snapshot that was restored. Without it the keys are counted and not compared.
+    description:
+      - RV(snapshot.key_count) of the snapshot that was restored.
+      - Without it the keys are counted and not compared.
     type: int
   etcdutl:
     description: Where C(etcdutl) is on the host.
