@@ -30,5 +30,8 @@ def test_a_controller_is_left_alone(controller: Node) -> None:
 
 def test_preflight_leaves_nothing(controller: Node, worker: Node) -> None:
     for node in (controller, worker):
-        for path in ("/etc/kubernetes", "/var/lib/kubernetes", "/var/lib/hardway"):
+        for path in ("/etc/kubernetes", "/var/lib/kubernetes", "/var/lib/hardway/programs.json"):
             assert node.run("test", "-e", path).rc == 1, path
+    assert controller.run("test", "-e", "/var/lib/hardway").rc == 1
+    # The journal of the component that prepared the host went when that was done.
+    assert worker.out("find", "/var/lib/hardway", "-mindepth", "1") == "/var/lib/hardway/journal\n"
