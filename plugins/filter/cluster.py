@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, etcd, flags, nodes
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, flags, nodes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import (
     kubeconfig_contexts,
@@ -59,7 +59,6 @@ class FilterModule:
             "command_flags": flags.command_flags,
             "days_until_expiry": expiry.days_until_expiry,
             "duration_seconds": expiry.duration_seconds,
-            "etcd_surplus": etcd.surplus,
             "image_archive": image_archive,
             "image_names": image_names,
             "kubeconfig_contexts": kubeconfig_contexts,
