@@ -86,7 +86,7 @@ oracles: setup ## programs that tests compare with: cfssl, built into the cache,
 	@python lab/mirror/mirror.py fill --programs kubectl --images none --directory $(HARDWAY_MIRROR)
 
 units: oracles ## tests that need no hosts
-	@python -m pytest -q tests/unit tests/preflight
+	@python -m pytest -q --numprocesses auto tests/unit tests/preflight
 
 fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
 	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py

@@ -12,9 +12,9 @@ short_description: Install, configure and run one component of a host, as one tr
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
-  - Takes what one component of one host consists of (packages, programs, files, a systemd unit and its health
-    endpoint) and brings the host to it in this order. It installs packages and programs, writes the files, enables
-    and starts, restarts or reloads the unit, and waits until it is healthy. Each part is optional.
+  - Takes what one component of one host consists of (packages, a user, programs, files, a systemd unit and its health
+    endpoint) and brings the host to it in this order. It installs packages, makes the user, installs programs, writes
+    the files, enables and starts, restarts or reloads the unit, and waits until it is healthy. Each part is optional.
   - RV(steps) says in words what is done and RV(reasons) why. With C(-v) one reads in RV(commands) what one would
     have typed.
   - A program is downloaded and verified with the SHA-256 sum of its publisher before it replaces the old one. A
@@ -45,6 +45,11 @@ options:
     type: list
     elements: str
     default: []
+  user:
+    description:
+      - System user that the unit runs as. Where the host has no such user, C(useradd --system) makes it, with a group
+        of the same name, without a home directory and without a shell. It is not taken back.
+    type: str
   programs:
     description:
       - Names of the programs to install. They must be among O(published). A new one restarts the unit.
@@ -121,6 +126,10 @@ options:
           - Content that holds a private key is treated so even without this.
         type: bool
         default: false
+      force:
+        description: Replace content that differs. With V(false) a file is written only where there is none.
+        type: bool
+        default: true
       restart:
         description:
           - Restart (or reload) the unit when the path changes. V(false) for files that the program reads again by
@@ -343,6 +352,7 @@ _FILE = {
     "group": {"type": "str"},
     "mode": {"type": "str"},
     "secret": {"type": "bool", "default": False, "no_log": False},
+    "force": {"type": "bool", "default": True},
     "restart": {"type": "bool", "default": True},
 }
 _HEALTH = {
@@ -367,6 +377,7 @@ _UNIT = {
 _ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "user": {"type": "str"},
     "programs": {"type": "list", "elements": "str", "default": []},
     "tools": {"type": "list", "elements": "str", "default": []},
     "published": {"type": "dict", "default": {}},
@@ -424,6 +435,7 @@ def _component(module: AnsibleModule) -> Component:
         programs=chosen(params["programs"], params["published"]),
         tools=chosen(params["tools"], params["published"]),
         packages=params["packages"],
+        user=params["user"],
         files=_files(module, unit),
         unit=unit,
         opener=url_opener(timeout=params["download_timeout"]),

@@ -98,9 +98,6 @@ reading:
     systemd_resolved:
       description: Whether systemd-resolved keeps a list of its own upstream resolvers.
       type: bool
-    users:
-      description: Numbers of the accounts, by name.
-      type: dict
     units:
       description: State of the cluster's systemd units, by unit, as C(systemctl is-active) prints it.
       type: dict

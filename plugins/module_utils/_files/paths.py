@@ -83,7 +83,7 @@ class HostFiles:
         """Bring one path into its state.
 
         :param entry: ``path``, ``state`` (file, directory, link, absent), ``owner``, ``group``,
-            ``mode`` (octal text), ``target`` (for a link).
+            ``mode`` (octal text), ``target`` (for a link), ``force`` (replace content that differs; the default).
         :param content: the wanted content of a file.
         :param secret: leave the content out of the diff.
         :raises FileError: the path is of another kind, an owner does not exist, or the path cannot be written.
@@ -147,7 +147,7 @@ class HostFiles:
             raise FileError(f"{path}: is not a regular file; move it away")
         attributes = self._attributes(path, entry, default_mode="0644")
         before = _read(path)
-        if before == content:
+        if before == content or (before is not None and not entry.get("force", True)):
             return self._mended(path, attributes, entry)
         changes = ["created"] if before is None else ["content", *attribute_problems(path, attributes)]
         if not self._check:

@@ -19,6 +19,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.journal import Journal
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import HostFiles
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import units
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.accounts import create_user, user_exists
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import Opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import missing
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import Program, Programs
@@ -75,6 +76,7 @@ class Plan:
     :ivar reasons: why.
     :ivar commands: what one would have typed.
     :ivar packages: Debian packages that are missing.
+    :ivar user: system user to make.
     :ivar replaces: programs or files are replaced.
     :ivar actions: systemctl's actions, see :func:`units.plan_unit`.
     """
@@ -84,6 +86,7 @@ class Plan:
     commands: list[str] = dataclasses.field(default_factory=list)
     diff: list[dict[str, str]] = dataclasses.field(default_factory=list)
     packages: list[str] = dataclasses.field(default_factory=list)
+    user: str | None = None
     programs: list[Program] = dataclasses.field(default_factory=list)
     files: list[ComponentFile] = dataclasses.field(default_factory=list)
     actions: list[str] = dataclasses.field(default_factory=list)
@@ -107,6 +110,7 @@ class Component:
     :param tools: further programs, which the unit does not run.
     :param files: paths, in the order in which they are made.
     :param packages: Debian packages that it needs; installing them is the caller's part.
+    :param user: system user that it runs as.
     :param records: directory of the collection's records.
     :param opener: opens an address of a program.
     :param run: runs a command and returns (return code, stdout, stderr).
@@ -125,6 +129,7 @@ class Component:
         run: Run,
         tools: t.Sequence[Program] = (),
         packages: t.Sequence[str] = (),
+        user: str | None = None,
         records: str = RECORDS,
         accounts_later: bool = False,
     ) -> None:
@@ -136,6 +141,7 @@ class Component:
         self._wanted = list(programs)
         self._tools = list(tools)
         self._packages = list(packages)
+        self._user = user
         self._files = list(files)
         self._options = unit
         self._unit = Unit(unit.name, run=run) if unit else None
@@ -162,6 +168,7 @@ class Component:
         self._plan_packages(plan)
         if plan.packages and not self._accounts_later:
             return plan
+        self._plan_user(plan)
         written = self._plan_programs(plan)
         written += self._plan_files(plan)
         if self._unit and self._options:
@@ -177,6 +184,14 @@ class Component:
             plan.commands.append("apt-get update")
             plan.commands.append(shlex.join(["apt-get", "install", "--no-install-recommends", *plan.packages]))
             plan.diff.append({"before": "", "after": "".join(f"{name}\n" for name in plan.packages)})
+
+    def _plan_user(self, plan: Plan) -> None:
+        if self._user and not user_exists(self._user):
+            plan.user = self._user
+            plan.steps.append(f"create the user {self._user}")
+            plan.reasons.append(f"the user {self._user} does not exist")
+            plan.commands.append(shlex.join(create_user(self._user)))
+            plan.diff.append({"before": "", "after": f"user {self._user}\n"})
 
     def _plan_programs(self, plan: Plan) -> list[str]:
         written: list[str] = []
@@ -196,7 +211,7 @@ class Component:
 
     def _plan_files(self, plan: Plan) -> list[str]:
         written: list[str] = []
-        files = HostFiles(check=True, accounts_later=self._accounts_later)
+        files = HostFiles(check=True, accounts_later=self._accounts_later or plan.user is not None)
         for file in self._files:
             outcome = files.converge(file.entry, file.content, secret=file.secret)
             if not outcome.changes:
@@ -298,6 +313,10 @@ class Component:
             self._journal.save(path)
 
     def _replace(self, plan: Plan) -> None:
+        if plan.user:
+            code, out, err = self._run(create_user(plan.user))
+            if code != 0:
+                raise HardwayError(f"useradd cannot create the user {plan.user}: {err.strip() or out.strip()}")
         if plan.programs and self._guarded:
             self._journal.note("programs", {item["name"]: self._programs.entry(item["name"]) for item in plan.programs})
         for program in plan.programs:

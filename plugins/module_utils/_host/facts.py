@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import pwd
 import re
 import shutil
 import socket
@@ -211,7 +210,6 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "fstab_swap": bool(re.search(r"^[^#\s]\S*\s+\S+\s+swap\s", _text("/etc/fstab"), re.MULTILINE)),
         "nameservers": re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE),
         "systemd_resolved": os.path.exists("/run/systemd/resolve/resolv.conf"),
-        "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
         "units": units,
         "programs": _programs(),
         "etcd": etcd,

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import base64
+import grp
 import hashlib
 import itertools
 import json
 import os
 import pathlib
+import pwd
 import shutil
 import stat
 import time
@@ -58,6 +60,9 @@ class Host:
         #: Status by name, and by name and version, as dpkg-query prints it.
         self.packages: dict[str, str] = {}
         self.ill: str | None = None
+        #: Why useradd fails.
+        self.useradd_refuses = ""
+        self.users: set[str] = set()
         self.start()
 
     def read(self) -> dict[str, str]:
@@ -93,6 +98,9 @@ class Host:
     def run(self, command, **_options):
         if command[0] == "dpkg-query":
             return 1, self.package_lines(command), "no packages found\n"
+        if command[0] == "useradd":
+            self.users.add(command[-1])
+            return (1, "", self.useradd_refuses) if self.useradd_refuses else (0, "", "")
         if command[0] == "nginx":
             self.log.append("test")
             return self.test_code, "", "unknown directive\n"
@@ -147,6 +155,11 @@ class Host:
 @pytest.fixture
 def host(monkeypatch, tmp_path):
     fake = Host(tmp_path)
+    users, user = pwd.getpwnam, pwd.getpwuid(os.geteuid())
+    groups, group = grp.getgrnam, grp.getgrgid(os.getegid())
+    # Users that useradd made have the number of the one who runs the tests.
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: user if name in fake.users else users(name))
+    monkeypatch.setattr(grp, "getgrnam", lambda name: group if name in fake.users else groups(name))
     monkeypatch.setattr(AnsibleModule, "run_command", lambda _self, command, **options: fake.run(command, **options))
     monkeypatch.setattr(units, "UNIT_DIRECTORY", str(fake.units))
     monkeypatch.setattr(units, "_POLL_SECONDS", 0.001)
@@ -223,6 +236,36 @@ def test_install_configure_and_run(converge, host):
     assert data["seconds_to_healthy"] >= 0
     assert host.running[str(host.bin / "etcd")] == "etcd 1"
     assert json.loads((host.records / "programs.json").read_text())["etcd"]["version"] == "1"
+
+
+def test_the_user_of_a_component_is_made_before_its_files(converge, host):
+    """A file may belong to a user that the host does not have yet."""
+    file = host.etc / "key"
+    data = converge(
+        user="hardway-etcd", files=[{"path": str(file), "owner": "hardway-etcd"}], contents={str(file): b64("key")}
+    )
+    assert data["steps"] == ["create the user hardway-etcd", f"write {file}", f"restart {UNIT}"]
+    assert any(command.startswith("useradd --system ") for command in data["commands"])
+    assert host.users == {"hardway-etcd"}
+
+
+def test_a_user_that_cannot_be_made(component, host):
+    host.useradd_refuses = "useradd: cannot lock /etc/passwd"
+    outcome = component(user="hardway-etcd", **host.files(config="quota: 1"))
+    assert "useradd cannot create the user hardway-etcd: useradd: cannot lock /etc/passwd" in outcome.message
+    assert not (host.etc / "config").exists()
+
+
+def test_a_file_that_is_written_once(converge, host):
+    """Where there is one, only its owner and mode are brought in line."""
+    given = {"force": False, "mode": "0600", "path": str(host.etc / "bootstrap")}
+    first = converge(files=[given], contents={given["path"]: b64("new")})
+    assert first["steps"] == [f"write {given['path']}", f"restart {UNIT}"]
+    assert converge(files=[given], contents={given["path"]: b64("existing")})["steps"] == []
+    os.chmod(given["path"], 0o644)
+    mended = converge(files=[given], contents={given["path"]: b64("existing")})
+    assert mended["steps"] == [f"correct {given['path']}: mode of bootstrap is 0644 instead of 0600"]
+    assert (host.etc / "bootstrap").read_text() == "new"
 
 
 def test_packages_that_are_there(converge, host):
