@@ -8,15 +8,20 @@ from __future__ import annotations
 import base64
 import os
 import pathlib
+import re
 
-import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from harness import Cluster
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 QUOTA = 16 << 20
-#: Path of the health endpoint as the role asks it.
-HEALTH_PATH = yaml.safe_load((ROOT / "roles/etcd/vars/main.yml").read_text())["__etcd_health_path"]
+#: Paths of the health endpoint in the role: of the member itself, and of its peers.
+HEALTH_PATHS = [
+    path
+    for name in ("vars", "tasks")
+    for path in re.findall(r"/health[^'\s]*", (ROOT / "roles" / "etcd" / name / "main.yml").read_text())
+]
+HEALTH_PATH = HEALTH_PATHS[0]
 
 
 def write(cluster: Cluster, *, key: str = "key", size: int = 1 << 20) -> None:
@@ -25,22 +30,25 @@ def write(cluster: Cluster, *, key: str = "key", size: int = 1 << 20) -> None:
     Client.of(cluster.options(request_timeout=10)).first("/v3/kv/put", body)
 
 
-def fill(cluster: Cluster, *, keys: bool = False) -> None:
+def fill(cluster: Cluster, *, keys: str = "") -> None:
     """Write until etcd raises the alarm NOSPACE.
 
-    :param keys: write new keys, so that compaction frees nothing.
+    :param keys: write new keys that begin with it, so that compaction frees nothing.
     """
-    for number in range(64):
+    for number in range(512):
         try:
-            write(cluster, key=f"key{number if keys else ''}")
+            if keys:
+                write(cluster, key=f"{keys}{number}", size=256 << 10)
+            else:
+                write(cluster)
         except EtcdError as error:
             assert "database space exceeded" in str(error)
             return
     raise AssertionError("etcd takes more than its quota")
 
 
-def full_cluster(cluster: Cluster, *names: str, keys: bool = False) -> Cluster:
+def full_cluster(cluster: Cluster, *names: str) -> Cluster:
     """Form a cluster with a small quota, and fill it."""
     cluster.form(*names, flags=(f"--quota-backend-bytes={QUOTA}",))
-    fill(cluster, keys=keys)
+    fill(cluster)
     return cluster

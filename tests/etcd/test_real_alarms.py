@@ -12,7 +12,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client im
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health
 from conftest import VERSIONS
-from full import HEALTH_PATH, QUOTA, ROOT, full_cluster, write
+from full import HEALTH_PATH, HEALTH_PATHS, QUOTA, full_cluster, write
 
 
 def health(cluster, node):
@@ -62,7 +62,4 @@ def test_corrupt_is_never_healthy(new_cluster, version):
 
 
 def test_the_role_asks_peers_and_the_member_in_the_same_way():
-    tasks = (ROOT / "roles/etcd/tasks/main.yml").read_text()
-    assert "__etcd_health_path) }}" in tasks
-    assert "/health" not in tasks
-    assert "2379{{ __etcd_health_path }}" in (ROOT / "roles/etcd/vars/main.yml").read_text()
+    assert HEALTH_PATHS == [HEALTH_PATH] * 2
