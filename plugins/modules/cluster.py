@@ -244,6 +244,17 @@ status:
           description: Its members, with C(id), C(name), C(peer_urls) and C(learner).
           type: list
           elements: dict
+        alarms:
+          description: Alarms that it has raised, with C(member), the member's name, and C(alarm), V(NOSPACE) or
+            V(CORRUPT).
+          type: list
+          elements: dict
+          sample: [{"member": "ctl01", "alarm": "NOSPACE"}]
+        databases:
+          description: C(size), C(in_use) and C(quota) of the members' databases by host, in bytes. A host whose etcd
+            does not answer is left out.
+          type: dict
+          sample: {"ctl01": {"size": 16822272, "in_use": 14725120, "quota": 2147483648}}
     api_serves:
       description: Whether an API server runs on a controller that was read. True too when no controller was read, so
         that a run of other hosts expects the API to answer.

@@ -114,6 +114,17 @@ reading:
           description: C(cluster_id) and C(member_id) of the data directory, from its write-ahead log; none without
             data.
           type: dict
+        alarms:
+          description: Alarms that the cluster has raised, with C(member), the member's ID, and C(alarm). Empty where
+            etcd does not answer or sees no leader.
+          type: list
+          elements: dict
+          sample: [{"member": "8e9e05c52164694d", "alarm": "NOSPACE"}]
+        database:
+          description: C(size), C(in_use) and C(quota) of the member's database, in bytes. Empty where etcd does not
+            answer. The quota is 0 where etcd does not report it.
+          type: dict
+          sample: {"size": 16822272, "in_use": 14725120, "quota": 2147483648}
         free_mib:
           description: Free space for the data, by directory, in MiB.
           type: dict

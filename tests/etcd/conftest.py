@@ -56,14 +56,24 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path
 
 
 @pytest.fixture
-def new_cluster(programs: dict[str, pathlib.Path], tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., Cluster]]:
-    """Makes clusters, and ends their processes."""
+def empty_cluster(programs: dict[str, pathlib.Path], tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., Cluster]]:
+    """Makes clusters without members, and ends their processes."""
     made: list[Cluster] = []
 
-    def make(*names: str, version: str = VERSIONS[0], directory: str = "cluster") -> Cluster:
+    def make(version: str = VERSIONS[0], directory: str = "cluster") -> Cluster:
         made.append(Cluster(programs[version], tmp_path / directory))
-        return made[-1].form(*names)
+        return made[-1]
 
     yield make
     for cluster in made:
         cluster.close()
+
+
+@pytest.fixture
+def new_cluster(empty_cluster: t.Callable[..., Cluster]) -> t.Callable[..., Cluster]:
+    """Makes clusters of members that are healthy."""
+
+    def make(*names: str, version: str = VERSIONS[0], directory: str = "cluster") -> Cluster:
+        return empty_cluster(version, directory).form(*names)
+
+    return make

@@ -126,12 +126,15 @@ class Cluster:
         self.nodes[name] = Node(name, client, peer, self.directory / f"{name}.etcd")
         return self.nodes[name]
 
-    def form(self, *names: str) -> Cluster:
-        """Start a new cluster of these members and wait until all are healthy."""
+    def form(self, *names: str, flags: t.Sequence[str] = ()) -> Cluster:
+        """Start a new cluster of these members and wait until all are healthy.
+
+        :param flags: further flags of each.
+        """
         nodes = [self.node(name) for name in names]
         initial = ",".join(f"{node.name}={node.peer_url}" for node in nodes)
         for node in nodes:
-            self.start(node, initial)
+            self.start(node, initial, "new", *flags)
         for node in nodes:
             self.wait(node)
         return self
@@ -173,14 +176,14 @@ class Cluster:
         for node in self.nodes.values():
             self.stop(node)
 
-    def wait(self, node: Node, seconds: float = 20) -> None:
+    def wait(self, node: Node, seconds: float = 20, path: str = "/health") -> None:
         """Wait until a member is healthy."""
         context = ssl.create_default_context(cafile=str(self.authority.certificate))
         context.load_cert_chain(self.certificate, self.key)
         end = time.monotonic() + seconds
         while True:
             try:
-                with urllib.request.urlopen(f"{node.client_url}/health", context=context, timeout=2):
+                with urllib.request.urlopen(f"{node.client_url}{path}", context=context, timeout=2):
                     return
             except OSError:
                 if time.monotonic() > end:

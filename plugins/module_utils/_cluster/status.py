@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import databases
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
 __all__ = ("Reading", "Status", "status")
@@ -30,6 +31,7 @@ def status(shape: Topology, readings: t.Mapping[str, Reading]) -> Status:
         "etcd": {
             "cluster_id": data[0]["cluster_id"] if data else "",
             "members": next((reading["etcd"]["members"] for reading in found if reading["etcd"]["members"]), []),
+            **databases(readings),
         },
         "api_serves": _api_serves([readings[host] for host in shape["controllers"] if readings.get(host)]),
         # Every API server says the same; one that does not answer says nothing.

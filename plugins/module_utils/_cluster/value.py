@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
@@ -64,7 +65,7 @@ def cluster(
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     plan = _plan(problems)
-    plan["warnings"] = cluster_warnings(shape, wanted)
+    plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found)
     plan["etcd"] = membership(shape, found["hosts"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:

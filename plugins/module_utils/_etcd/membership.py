@@ -38,6 +38,9 @@ class Status:
     raft_term: int
     raft_index: int
     leader: int
+    db_in_use: int = 0
+    #: 0 where etcd does not report it (before 3.6).
+    db_quota: int = 0
 
     @classmethod
     def of(cls, answer: t.Mapping[str, t.Any]) -> Status:
@@ -48,6 +51,8 @@ class Status:
             raft_term=int(answer.get("raftTerm", 0)),
             raft_index=int(answer.get("raftIndex", 0)),
             leader=int(answer.get("leader", 0)),
+            db_in_use=int(answer.get("dbSizeInUse", 0)),
+            db_quota=int(answer.get("dbSizeQuota", 0)),
         )
 
 

@@ -29,6 +29,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membershi
     predict,
     ready_to_promote,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import raised
 
 __all__ = ("Outcome", "alarms", "look", "reconcile")
 
@@ -117,11 +118,7 @@ def alarms(client: Client, view: View) -> list[dict[str, str]]:
     """Return the alarms that are raised, with the member's ID; none is known without a quorum."""
     if len(view.healthy_voters) < view.quorum:
         return []
-    answer = client.first("/v3/maintenance/alarm", {"action": "GET"})[1]
-    return [
-        {"member": f"{int(entry.get('memberID', 0)):x}", "alarm": str(entry.get("alarm", "NONE"))}
-        for entry in answer.get("alarms", ())
-    ]
+    return raised(client)
 
 
 @dataclasses.dataclass

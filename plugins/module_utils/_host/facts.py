@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition, unknown_condition
 
 __all__ = ("UNITS", "cni_configurations", "collect", "flag_values", "nodes")
 
@@ -123,16 +124,19 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
     directory = unit.get("data", "/var/lib/etcd")
     started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", _text("/etc/etcd/bootstrap.env"), re.MULTILINE)
     members: list[dict[str, t.Any]] = []
+    found = unknown_condition()
     if runs:
         files = {f"{option}": f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
         try:
             client = Client(endpoints=["https://127.0.0.1:2379"], timeout=2.0, **files)
             members = client.first("/v3/cluster/member/list")[1].get("members", [])
+            found = condition(client)
         except EtcdError:
             # A learner, or a member that is not ready.
-            members = []
+            pass
     return {
         "data": identity(directory),
+        **found,
         "free_mib": {directory: _free_mib(directory)},
         "members": [
             {

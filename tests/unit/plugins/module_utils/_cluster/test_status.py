@@ -15,7 +15,7 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
     topology,
 )
 
-NOTHING = {"cluster_id": "", "members": []}
+NOTHING = {"cluster_id": "", "members": [], "alarms": [], "databases": {}}
 
 
 def test_nothing_is_built_yet():
@@ -67,7 +67,7 @@ def test_data_of_etcd_alone_is_a_cluster():
     stopped = reading(etcd={"data": {"cluster_id": "c1", "member_id": "a1"}})
     found = status(topology(), {"ctl01": stopped})
     assert found["exists"] is True
-    assert found["etcd"] == {"cluster_id": "c1", "members": []}
+    assert found["etcd"] == {**NOTHING, "cluster_id": "c1"}
 
 
 @pytest.mark.parametrize("hosts", [ADDRESSES, ["ctl01", "wrk01"], ["wrk01", "wrk02"], []])

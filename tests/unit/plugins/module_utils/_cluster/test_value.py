@@ -308,6 +308,7 @@ OURS = ("ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.",
 ALLOWED = {
     "ansible.module_utils.common.arg_spec",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._errors",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes",
 }
 # The catalogue is read from its file, in one function.
 READS = {"catalogue.py": {"pathlib", "yaml"}}

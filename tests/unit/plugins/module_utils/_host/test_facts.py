@@ -12,6 +12,7 @@ import time
 
 import pytest
 import yaml
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd import reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import facts as _host_facts
 from ansible_collections.hardway.kubernetes.plugins.modules import host_facts
 
@@ -81,7 +82,14 @@ def test_a_host_without_a_cluster(host):
     assert facts["may_lower_oom_score"] is True
     assert facts["cluster"] == {}
     assert facts["etcd"]["free_mib"]["/var/lib/etcd"] > 0
-    assert facts["etcd"] | {"free_mib": {}} == {"data": None, "free_mib": {}, "members": [], "started_with": []}
+    assert facts["etcd"] | {"free_mib": {}} == {
+        "alarms": [],
+        "data": None,
+        "database": {},
+        "free_mib": {},
+        "members": [],
+        "started_with": [],
+    }
     assert set(facts["free_mib"]) == {"/usr/local", "/var/lib"}
     assert all(free > 0 for free in facts["free_mib"].values())
     assert facts["programs"] == facts["nodes"] == {}
@@ -179,6 +187,12 @@ MEMBERS = [
     {"ID": "178", "peerURLs": ["https://10.0.0.12:2380"], "isLearner": True},
 ]
 
+ANSWERS = {
+    "/v3/cluster/member/list": {"members": MEMBERS},
+    "/v3/maintenance/status": {"leader": "161", "dbSize": "300", "dbSizeInUse": "200", "dbSizeQuota": "100"},
+    "/v3/maintenance/alarm": {"alarms": [{"memberID": "161", "alarm": "NOSPACE"}]},
+}
+
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_members_as_the_etcd_of_the_host_knows_them(host, monkeypatch, answers):
@@ -187,11 +201,11 @@ def test_members_as_the_etcd_of_the_host_knows_them(host, monkeypatch, answers):
             assert options["endpoints"] == ["https://127.0.0.1:2379"]
             assert options["client_key"] == "/etc/etcd/kubernetes-key.pem"
 
-        def first(self, path):
-            assert path == "/v3/cluster/member/list"
+        def first(self, path, body=None):
+            assert path in ANSWERS
             if not answers:
                 raise _host_facts.EtcdError("x", cause="is a learner")
-            return "https://127.0.0.1:2379", {"members": MEMBERS}
+            return "https://127.0.0.1:2379", ANSWERS[path]
 
     monkeypatch.setattr(_host_facts, "Client", Client)
     host.output["systemctl"] = "active\n"
@@ -199,7 +213,19 @@ def test_members_as_the_etcd_of_the_host_knows_them(host, monkeypatch, answers):
         {"id": "a1", "name": "ctl01", "peer_urls": ["https://10.0.0.11:2380"], "learner": False},
         {"id": "b2", "name": "", "peer_urls": ["https://10.0.0.12:2380"], "learner": True},
     ]
-    assert host.facts()["etcd"]["members"] == (expected if answers else [])
+    found = host.facts()["etcd"]
+    assert found["members"] == (expected if answers else [])
+    assert found["alarms"] == ([{"member": "a1", "alarm": "NOSPACE"}] if answers else [])
+    assert found["database"] == ({"size": 300, "in_use": 200, "quota": 100} if answers else {})
+
+
+def test_alarms_are_not_asked_for_while_the_member_sees_no_leader():
+    class Client:
+        def first(self, path, body=None):
+            assert path == "/v3/maintenance/status", "an alarm is read through the cluster, and would time out"
+            return "", {"dbSize": "300"}
+
+    assert reading.condition(Client()) == {"alarms": [], "database": {"size": 300, "in_use": 0, "quota": 0}}
 
 
 def test_the_clock(host):

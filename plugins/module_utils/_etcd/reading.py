@@ -1,0 +1,45 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the alarms of a cluster and the size of one member's database."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
+
+__all__ = ("condition", "raised", "unknown_condition")
+
+
+def raised(client: Client) -> list[dict[str, str]]:
+    """Return the alarms that are raised, with the member's ID in hexadecimal digits.
+
+    :raises EtcdError: no endpoint can be used, or there is no quorum.
+    """
+    answer = client.first("/v3/maintenance/alarm", {"action": "GET"})[1]
+    return [
+        {"member": f"{int(entry.get('memberID', 0)):x}", "alarm": str(entry.get("alarm", "NONE"))}
+        for entry in answer.get("alarms", ())
+    ]
+
+
+def unknown_condition() -> dict[str, t.Any]:
+    """Return the condition of a member that does not answer."""
+    return {"alarms": [], "database": {}}
+
+
+def condition(client: Client) -> dict[str, t.Any]:
+    """Return ``alarms`` of the cluster and ``database`` of the member that answers.
+
+    ``database`` has ``size``, ``in_use`` and ``quota`` in bytes; the quota is 0 where etcd does not report it (before
+    3.6). Alarms are read through the cluster, so that none is known while the member sees no leader.
+
+    :raises EtcdError: the endpoint cannot be used, or there is no quorum.
+    """
+    status = client.first("/v3/maintenance/status")[1]
+    database = {"size": "dbSize", "in_use": "dbSizeInUse", "quota": "dbSizeQuota"}
+    return {
+        "alarms": raised(client) if int(status.get("leader", 0)) else [],
+        "database": {name: int(status.get(field, 0)) for name, field in database.items()},
+    }
