@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
@@ -60,11 +61,11 @@ def cluster(
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
-    problems += differences(wanted, converted)
+    problems += differences(wanted, converted) + flag_problems(shape, converted)
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     plan = _plan(problems)
-    plan["warnings"] = cluster_warnings(shape, wanted)
+    plan["warnings"] = cluster_warnings(shape, wanted) + flag_warnings(shape, converted)
     plan["etcd"] = membership(shape, found["hosts"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
