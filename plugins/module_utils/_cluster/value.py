@@ -8,6 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
+    drop_in_problems,
+    drop_in_warnings,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
@@ -62,10 +66,12 @@ def cluster(
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
     problems += differences(wanted, converted) + flag_problems(shape, converted)
+    problems += drop_in_problems(shape, readings)
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + flag_warnings(shape, converted)
+    plan["warnings"] += drop_in_warnings(shape, readings)
     plan["etcd"] = membership(shape, found["hosts"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:

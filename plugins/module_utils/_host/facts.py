@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
 __all__ = ("UNITS", "cni_configurations", "collect", "flag_values", "nodes")
 
@@ -213,6 +214,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "systemd_resolved": os.path.exists("/run/systemd/resolve/resolv.conf"),
         "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
         "units": units,
+        "drop_ins": drop_ins(UNITS),
         "programs": _programs(),
         "etcd": etcd,
         "cluster": cluster,
