@@ -100,6 +100,12 @@ test-etcd: setup ## the etcd modules against real etcd processes on loopback
 	python lab/mirror/mirror.py fill --release $$release --programs etcd --images none --directory $(HARDWAY_MIRROR); done
 	@python -m pytest -q tests/etcd
 
+# Of other releases it takes what the mirror has.
+test-programs: setup ## the programs check their own flags and configuration files, and start nothing
+	@python lab/mirror/mirror.py fill --images none --directory $(HARDWAY_MIRROR) \
+		--programs kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,etcd,containerd
+	@python -m pytest -q tests/programs
+
 # The hosts of a scenario that fails stay for inspection.
 molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one)
 	@for scenario in $(or $(SCENARIO),$(filter-out shared,$(notdir $(patsubst %/,%,$(wildcard molecule/*/))))); do \

@@ -148,6 +148,14 @@ PARTS = (
         builds=True,
     ),
     Part(
+        "programs",
+        ("test-programs",),
+        "own hosts",
+        1,
+        "the programs check their own flags and configuration files before a restart, and start nothing",
+        builds=True,
+    ),
+    Part(
         "unchanged",
         ("test-unchanged",),
         "lab",

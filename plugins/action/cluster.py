@@ -67,11 +67,23 @@ class ActionModule(ActionBase):
                 host_variables=host_variables,
                 readings={host: self._reading(host, str(arguments["readings"]), task_vars) for host in in_run},
                 catalogue=catalogue,
+                encryption=self._encryption(str(settings(known, own).get("cluster_pki_directory", ""))),
             )
         except HardwayError as error:
             raise AnsibleActionFail(str(error)) from error
         result.update(computed, changed=False, check_mode=self._task.check_mode)
         return result
+
+    def _encryption(self, directory: str) -> tuple[str, str] | None:
+        """Return path and content of the encryption configuration, which may be a vault."""
+        path = pathlib.Path(directory) / "encryption-config.yaml"
+        if not path.is_file():
+            return None
+        readable = self._loader.get_real_file(str(path))
+        try:
+            return str(path), pathlib.Path(readable).read_text(encoding="utf-8", errors="replace")
+        finally:
+            self._loader.cleanup_tmp_file(readable)
 
     def _own(self, known: Options, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the cluster's values: the inventory's and this role's defaults."""

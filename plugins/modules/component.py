@@ -23,6 +23,10 @@ description:
   - Whether a restart is due is read from the host. A running unit restarts when its programs, its unit file, its
     drop-ins or its files are newer than its process. A restart that an interrupted run did not reach is done by the
     next one.
+  - Before a unit with O(unit.template) is started or restarted, its program checks its own command line and
+    configuration files, without starting. This holds for etcd (flags), kube-apiserver and kube-controller-manager
+    (flags and what they validate of them), kube-scheduler, kubelet, kube-proxy and containerd (configuration files
+    too). A field that the kubelet or kube-proxy would ignore is refused as well. The unit is left as it is then.
   - A change is rolled back when a unit that was healthy before does not become healthy after it. The previous programs
     and files are restored, the unit is restarted on them, and the task fails with a message about both. For this the
     replaced programs and files are kept in a private journal on the host (C(journal/NAME) in O(records)) until the

@@ -102,6 +102,13 @@ reading:
       description: State of the cluster's systemd units, by unit, as C(systemctl is-active) prints it.
       type: dict
       sample: {"etcd.service": "active", "kubelet.service": "inactive"}
+    drop_ins:
+      description:
+        - C(path) and C(directives) of the drop-ins that override the cluster's systemd units, by unit. A unit without
+          drop-ins is left out, and so are drop-ins for all units.
+      type: dict
+      sample: {"containerd.service": [{"path": "/etc/systemd/system/containerd.service.d/http-proxy.conf",
+        "directives": ["Environment"]}]}
     programs:
       description: Versions of the programs that M(hardway.kubernetes.component) installed, by program.
       type: dict

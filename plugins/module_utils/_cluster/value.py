@@ -8,8 +8,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
+    drop_in_problems,
+    drop_in_warnings,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryption import (
+    encryption_problems,
+    encryption_warnings,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
@@ -38,6 +47,7 @@ def cluster(
     host_variables: t.Mapping[str, t.Mapping[str, t.Any]],
     readings: t.Mapping[str, Reading],
     catalogue: Catalogue,
+    encryption: tuple[str, str] | None = None,
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
@@ -49,6 +59,7 @@ def cluster(
     :param host_variables: what each host's variables give them, with ``node_address`` and ``ansible_host``.
     :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
     :param catalogue: the release catalogue.
+    :param encryption: path and content of the encryption configuration, where there is one.
     """
     errors = {host: wrong_arguments(known, given) for host, given in host_variables.items()}
     said = {message for messages in errors.values() for message in messages}
@@ -61,11 +72,13 @@ def cluster(
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
-    problems += differences(wanted, converted)
+    problems += differences(wanted, converted) + flag_problems(shape, converted)
+    problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     plan = _plan(problems)
-    plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found)
+    plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
+    plan["warnings"] += drop_in_warnings(shape, readings) + (encryption_warnings(*encryption) if encryption else [])
     plan["etcd"] = membership(shape, found["hosts"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:

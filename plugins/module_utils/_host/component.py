@@ -18,7 +18,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError, UnitError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.journal import Journal
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import HostFiles
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host import units
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import dry_run, units
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.accounts import create_user, user_exists
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import Opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import missing
@@ -351,6 +351,9 @@ class Component:
                     f"{shlex.join(options.test_command)} refuses the new files, so {unit.name} was left as it is: "
                     f"{err.strip() or out.strip()}"
                 )
+        refused = dry_run.problem(options.path, self._run) if options.own and action != "reload" else None
+        if refused:
+            raise UnitError(f"{unit.name} was left as it is: {refused}")
         self._disturbed = True
         if action == "reload":
             unit.systemctl("reload", unit.name)

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition, unknown_condition
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
 __all__ = ("UNITS", "cni_configurations", "collect", "flag_values", "nodes")
 
@@ -215,6 +216,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "nameservers": re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE),
         "systemd_resolved": os.path.exists("/run/systemd/resolve/resolv.conf"),
         "units": units,
+        "drop_ins": drop_ins(UNITS),
         "programs": _programs(),
         "etcd": etcd,
         "cluster": cluster,

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.playbook.task import Task
 from ansible.template import Templar, trust_as_template
 from ansible_collections.hardway.kubernetes.plugins.action import cluster
@@ -40,6 +41,9 @@ class Variables(dict):
         if name in self._broken:
             raise AnsibleError(f"{name} is undefined")
         return super().__getitem__(name)
+
+
+_loader = DataLoader
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def compute():
         task = Task()
         task.args = {"readings": "found"}
         task.check_mode = check
-        loader = DataLoader()
+        loader = _loader()
         action = cluster.ActionModule(
             task=task,
             connection=mock.MagicMock(),
@@ -163,3 +167,31 @@ def test_the_variables_of_every_role_are_looked_at():
     for role in (ROOT / "roles").iterdir():
         defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8"))
         assert defaults.keys() <= known.keys(), role.name
+
+
+ENCRYPTION = "kind: EncryptionConfiguration\napiVersion: apiserver.config.k8s.io/v1\nresources: []\n"
+
+
+@pytest.mark.parametrize("vaulted", [False, True])
+def test_the_encryption_configuration_is_looked_at(compute, monkeypatch, tmp_path, vaulted):
+    path = tmp_path / "encryption-config.yaml"
+    secrets = [("default", VaultSecret(b"x"))]
+    path.write_bytes(VaultLib(secrets).encrypt(ENCRYPTION) if vaulted else ENCRYPTION.encode())
+
+    def loader():
+        made = DataLoader()
+        made.set_vault_secrets(secrets)
+        return made
+
+    monkeypatch.setitem(globals(), "_loader", loader)
+    plan = compute(cluster_pki_directory=str(tmp_path))["plan"]
+    assert plan["problems"] == [f"{path}: resources is missing or empty; it is a list with at least one entry"]
+
+
+def test_an_encryption_configuration_that_does_not_encrypt_is_a_warning(compute, tmp_path):
+    providers = "resources: [{resources: [secrets], providers: [{identity: {}}]}]"
+    (tmp_path / "encryption-config.yaml").write_text(ENCRYPTION.replace("resources: []", providers))
+    found = compute(cluster_pki_directory=str(tmp_path))
+    (warning,) = [text for text in found["plan"]["warnings"] if "is identity" in text]
+    assert f"Warning: {warning}" in found["plan"]["summary"]
+    assert found["plan"]["problems"] == []

@@ -63,6 +63,8 @@ class Host:
         #: Why useradd fails.
         self.useradd_refuses = ""
         self.users: set[str] = set()
+        #: What a program answers when it checks its own command line.
+        self.dry_run = (0, "", "")
         self.start()
 
     def read(self) -> dict[str, str]:
@@ -104,6 +106,8 @@ class Host:
         if command[0] == "nginx":
             self.log.append("test")
             return self.test_code, "", "unknown directive\n"
+        if command[0] == "timeout":
+            return self.dry_run
         if command[0] == "journalctl":
             return 0, "panic: broken\n", ""
         verb = next(word for word in command[1:] if not word.startswith("-"))
@@ -457,6 +461,23 @@ def test_a_refused_configuration_leaves_the_unit_running_as_it_was(component, ho
     assert host.log == ["test"]
     # Nor does it find them when it starts the next time.
     assert (host.etc / "config").read_text() == "old"
+    assert outcome.message.endswith(f"{UNIT} was not touched: this host serves as before.")
+
+
+def test_flags_that_the_program_refuses_leave_the_unit_running_as_it_was(component, host):
+    unit = host.units / UNIT
+    unit.write_text("ExecStart=/usr/local/bin/etcd --name=a")
+    host.start()
+    host.dry_run = (2, "", "flag provided but not defined: -nmae\nUsage:\n")
+    outcome = component(
+        unit={"template": "etcd.service.j2"}, contents={str(unit): b64("ExecStart=/usr/local/bin/etcd --nmae=a")}
+    )
+    assert outcome.failed
+    assert outcome.message.startswith(
+        f"{UNIT} was left as it is: etcd refuses its flags or its configuration: flag provided but not defined: -nmae"
+    )
+    assert "restart" not in host.log
+    assert unit.read_text().endswith("--name=a")
     assert outcome.message.endswith(f"{UNIT} was not touched: this host serves as before.")
 
 

@@ -1,0 +1,232 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real programs check their own command lines and configuration files, and start or write nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+
+import pytest
+import yaml
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import command_flags
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import dry_run
+from conftest import NAMES, ROOT
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: a, user: {}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+current-context: a
+"""
+# Values for the templates' expressions: what a program parses, not what a cluster needs.
+VALUES = {
+    "kube-apiserver": {
+        "advertise-address": "127.0.0.1",
+        "audit-log-maxage": 30,
+        "audit-log-maxbackup": 3,
+        "audit-log-maxsize": 100,
+        "enable-admission-plugins": "NodeRestriction",
+        "etcd-servers": "https://127.0.0.1:1",
+        "event-ttl": "1h",
+        "runtime-config": "api/all=true",
+        "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
+        "service-cluster-ip-range": "10.32.0.0/24",
+        "service-node-port-range": "30000-32767",
+    },
+    "kube-controller-manager": {
+        "cluster-cidr": "10.200.0.0/16",
+        "cluster-name": "kubernetes",
+        "node-cidr-mask-size": 24,
+        "service-cluster-ip-range": "10.32.0.0/24",
+    },
+    "kube-scheduler": {},
+    "kubelet": {"hostname-override": "wrk01", "node-ip": "127.0.0.1"},
+    "kube-proxy": {},
+    "etcd": {
+        "name": "ctl01",
+        "advertise-client-urls": "https://127.0.0.1:1",
+        "listen-client-urls": "https://127.0.0.1:1",
+        "initial-advertise-peer-urls": "https://127.0.0.1:2",
+        "listen-peer-urls": "https://127.0.0.1:2",
+    },
+    "containerd": {},
+}
+FLAGS = {
+    "kube-apiserver": ("apiserver", "__apiserver_flags"),
+    "kube-controller-manager": ("controller_manager", "__controller_manager_flags"),
+    "kube-scheduler": ("scheduler", "__scheduler_flags"),
+    "kubelet": ("worker", "__worker_kubelet_flags"),
+    "kube-proxy": ("worker", "__worker_kube_proxy_flags"),
+    "etcd": ("etcd", "__etcd_flags"),
+}
+CONFIGURATIONS = {
+    "kube-scheduler": {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "enableProfiling": False,
+        "leaderElection": {"leaderElect": True},
+    },
+    "kube-proxy": {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clusterCIDR": "10.200.0.0/16",
+        "mode": "nftables",
+        "conntrack": {"maxPerCore": 0},
+    },
+    "kubelet": {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
+        "authorization": {"mode": "Webhook"},
+        "cgroupDriver": "systemd",
+        "clusterDomain": "cluster.local",
+        "clusterDNS": ["10.32.0.10"],
+        "containerRuntimeEndpoint": "unix:///run/none-such.sock",
+        "failCgroupV1": False,
+        "readOnlyPort": 0,
+        "registerNode": True,
+        "runtimeRequestTimeout": "15m",
+        "tlsMinVersion": "VersionTLS12",
+    },
+}
+SCHEDULER_PORT = 10259
+
+
+def run(command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="session")
+def key_pair(tmp_path_factory):
+    """A certificate and its key, which stand for all that the flags name."""
+    directory = tmp_path_factory.mktemp("pki")
+    subject = ["-subj", "/CN=a", "-days", "2"]
+    files = ["-keyout", directory / "a-key.pem", "-out", directory / "a.pem"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files], check=True, capture_output=True
+    )
+    return directory / "a.pem", directory / "a-key.pem"
+
+
+@pytest.fixture
+def check(programs, tmp_path, key_pair):
+    """Check a program of the release with the flags of its role, further ones, and its configuration."""
+
+    def value(program, name, given):
+        if name.endswith(("-key", "keyfile")) or "-key-file" in name or "private-key" in name:
+            return str(key_pair[0] if name == "service-account-key-file" else key_pair[1])
+        if str(given).endswith(".pem"):
+            return str(key_pair[0])
+        if name == "config":
+            return str(tmp_path / "config")
+        if str(given).endswith("kubeconfig"):
+            return str(tmp_path / "kubeconfig")
+        if name in ("data-dir", "audit-log-path"):
+            return str(tmp_path / "data" / name)
+        if name == "v":
+            return 2
+        return VALUES[program].get(name, given)
+
+    def check(program, configuration=None, **extra):
+        (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+        whole = {**CONFIGURATIONS.get(program, {}), **(configuration or {})}
+        if program == "kubelet":
+            whole |= {"tlsCertFile": str(key_pair[0]), "tlsPrivateKeyFile": str(key_pair[1])}
+        elif program in ("kube-scheduler", "kube-proxy"):
+            whole["clientConnection"] = {"kubeconfig": str(tmp_path / "kubeconfig")}
+        (tmp_path / "config").write_text(yaml.safe_dump(whole))
+        flags = {}
+        if program in FLAGS:
+            role, variable = FLAGS[program]
+            own = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text())[variable]
+            flags = {name: value(program, name, given) for name, given in own.items()}
+        if program == "kubelet":
+            flags |= {"root-dir": str(tmp_path / "data"), "cert-dir": str(tmp_path / "data")}
+        flags |= {name.replace("_", "-"): given for name, given in extra.items()}
+        words = " ".join(command_flags(flags))
+        unit = tmp_path / "unit.service"
+        unit.write_text(f"[Service]\nExecStart={programs.path(program)} {words}\n")
+        return dry_run.problem(str(unit), run)
+
+    return check
+
+
+@pytest.mark.parametrize("program", [name for name in NAMES if name != "containerd"])
+def test_the_flags_of_our_roles_are_accepted_and_nothing_is_started_or_written(check, program, tmp_path):
+    with socket.socket() as listening:
+        # The program whose place this one would take has the port.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", SCHEDULER_PORT))
+        listening.listen()
+        assert check(program) is None
+    assert sorted(os.listdir(tmp_path)) == ["config", "kubeconfig", "unit.service"]
+
+
+@pytest.mark.parametrize("program", list(FLAGS))
+def test_a_flag_that_the_program_does_not_know(check, program):
+    found = check(program, no_such_flag="1")
+    assert found and "no-such-flag" in found and dry_run.PROGRAMS[program].settings in found
+
+
+def test_a_mistyped_flag_is_answered_with_the_right_one(check):
+    assert "(similar: --event-ttl" in check("kube-apiserver", event_tll="1h")
+
+
+@pytest.mark.parametrize(
+    ("program", "flag", "value"),
+    [
+        ("kube-apiserver", "event_ttl", "soon"),
+        ("kube-apiserver", "authorization_mode", "Nodes"),
+        ("kube-apiserver", "enable_admission_plugins", "NoSuchPlugin"),
+        ("kube-apiserver", "feature_gates", "NoSuchGate=true"),
+        ("kube-controller-manager", "node_cidr_mask_size", "wide"),
+        ("kube-controller-manager", "feature_gates", "NoSuchGate=true"),
+        ("kube-scheduler", "leader_elect", "perhaps"),
+        ("etcd", "heartbeat_interval", "often"),
+    ],
+)
+def test_a_value_that_the_program_cannot_use(check, program, flag, value):
+    found = check(program, **{flag: value})
+    assert found and value.partition("=")[0] in found
+
+
+def test_the_other_errors_of_an_api_server_are_reported_without_the_one_that_stops_it(check):
+    found = check("kube-apiserver", authorization_mode="Nodes", enable_admission_plugins="NoSuchPlugin")
+    assert "Nodes" in found and "NoSuchPlugin" in found and "max-requests-inflight" not in found
+
+
+@pytest.mark.parametrize(
+    ("program", "change", "words"),
+    [
+        ("kube-scheduler", {"leaderElekt": True}, "leaderElekt"),
+        ("kube-scheduler", {"parallelism": "many"}, "parallelism"),
+        ("kube-proxy", {"mood": "nftables"}, "mood"),
+        ("kube-proxy", {"mode": "nft"}, "nft"),
+        ("kube-proxy", {"conntrack": {"maxPerCore": "many"}}, "maxPerCore"),
+        ("kubelet", {"klusterDomain": "a"}, "klusterDomain"),
+        ("kubelet", {"maxPods": "many"}, "maxPods"),
+        ("kubelet", {"imageGCHighThresholdPercent": 101}, "imageGCHighThresholdPercent"),
+        ("kubelet", {"featureGates": {"NoSuchGate": True}}, "NoSuchGate"),
+    ],
+)
+def test_a_configuration_that_the_program_refuses_or_would_not_read(check, program, change, words):
+    found = check(program, change)
+    assert found and words in found and dry_run.PROGRAMS[program].settings in found
+
+
+@pytest.mark.parametrize(
+    ("content", "accepted"),
+    [("version = 3\n", True), ("version = 3\ngrpc = tru\n", False), ("version = 9\n", False)],
+)
+def test_the_configuration_of_containerd(programs, tmp_path, content, accepted):
+    (tmp_path / "config.toml").write_text(content)
+    unit = tmp_path / "unit.service"
+    unit.write_text(f"ExecStart={programs.path('containerd')} --config {tmp_path}/config.toml")
+    found = dry_run.problem(str(unit), run)
+    assert (found is None) is accepted, found
