@@ -121,13 +121,15 @@ class ActionModule(ActionBase):
         contents: dict[str, str] = {}
         secrets: dict[str, str] = {}
         files = []
+        self._decrypted: set[str] = set()
         # A real run would copy other content than these files have now.
         self._changing = {os.path.realpath(path) for path in changed_files()} if self._task.check_mode else set()
         for given in arguments.get("files") or []:
             entry = dict(given)
             content = self._content(entry, task_vars)
             if content is not None:
-                secret = bool(entry.get("secret")) or any(mark in content for mark in SECRET_MARKS)
+                secret = bool(entry.get("secret")) or entry["path"] in self._decrypted
+                secret = secret or any(mark in content for mark in SECRET_MARKS)
                 (secrets if secret else contents)[entry["path"]] = base64.b64encode(content).decode("ascii")
                 entry.pop("content", None)
             files.append(entry)
@@ -161,8 +163,7 @@ class ActionModule(ActionBase):
             if "template" in entry:
                 return self._render(entry["template"], task_vars)
             source = self._find_needle("files", entry["src"])
-            with open(source, "rb") as stream:
-                content = stream.read()
+            content = self._read(source, entry["path"])
             if os.path.realpath(source) in self._changing:
                 return _CHANGED.format(entry["src"]).encode()
             return content
@@ -176,6 +177,19 @@ class ActionModule(ActionBase):
                     "(--tags ca: certificates, kubeconfigs and the encryption key). Nothing was written."
                 ) from error
             raise AnsibleActionFail(f"{entry['path']}: {error}") from error
+
+    def _read(self, source: str, path: str) -> bytes:
+        """Return the content of a file; one that is encrypted with ansible-vault is decrypted, and is a secret then."""
+        readable = self._loader.get_real_file(source)
+        try:
+            with open(readable, "rb") as stream:
+                content = stream.read()
+        finally:
+            # The decrypted copy; other files stay.
+            self._loader.cleanup_tmp_file(readable)
+        if readable != source:
+            self._decrypted.add(path)
+        return content
 
     def _render(self, template: str, task_vars: dict[str, t.Any]) -> bytes:
         path = self._find_needle("templates", template)
