@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFileNotFound
@@ -20,6 +21,9 @@ from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes impor
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
 _MODULE = "hardway.kubernetes.component"
+_FACTS = "hardway.kubernetes.host_facts"
+# Seconds to wait for another package manager. unattended-upgrades takes minutes after the start of a machine.
+_LOCK_TIMEOUT = 600
 # In the place of content. Not the old content with something added to it: that may be a key.
 _CHANGED = "{} is changed by an earlier task\n"
 
@@ -74,10 +78,27 @@ class ActionModule(ActionBase):
     def _install(self, packages: list[str], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         done: dict[str, t.Any] = self._execute_module(
             module_name="ansible.builtin.apt",
-            module_args={"name": packages, "update_cache": True, "install_recommends": False},
+            module_args={
+                "name": packages,
+                "update_cache": True,
+                "install_recommends": False,
+                "lock_timeout": _LOCK_TIMEOUT,
+            },
             task_vars=task_vars,
         )
+        if done.get("failed") and re.search(r"\block\b", str(done.get("msg", ""))):
+            done["msg"] = f"{done['msg']}\n{self._lock_holder(task_vars)}"
         return done
+
+    def _lock_holder(self, task_vars: dict[str, t.Any]) -> str:
+        """Return who has the package manager after the time to wait for it is over."""
+        found = self._execute_module(module_name=_FACTS, module_args={}, task_vars=task_vars)
+        host = task_vars.get("inventory_hostname", "this host")
+        holder = found.get("reading", {}).get("package_lock") or "a program that has ended since then"
+        return (
+            f"{host}: the package manager was locked for {_LOCK_TIMEOUT // 60} minutes by {holder}. Wait until that "
+            "has ended, or stop it, and run again. Nothing of this component was changed."
+        )
 
     # --- turns --------------------------------------------------------------------------------------------------------
 

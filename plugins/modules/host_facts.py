@@ -108,6 +108,10 @@ reading:
       description: Systemd unit, else program, that listens on a TCP port, by port.
       type: dict
       sample: {"22": "ssh.service", "6443": "kube-apiserver.service"}
+    package_lock:
+      description: Systemd unit or program that holds the lock of the package manager; empty without one.
+      type: str
+      sample: unattended-upgrades.service (process 4321)
     left_overs:
       description: Paths that other tools for clusters (kubeadm, k3s, RKE2, k0s, MicroK8s) make.
       type: list

@@ -217,6 +217,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "systemd_resolved": system.resolved_runs(unit_states),
         "listeners": system.listeners(_text),
         "left_overs": system.left_overs(),
+        "package_lock": system.package_lock(_text),
         "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
         "units": units,
         "programs": _programs(),

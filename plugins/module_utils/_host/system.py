@@ -9,7 +9,7 @@ import os
 import re
 import typing as t
 
-__all__ = ("fstab_swap", "left_overs", "listeners", "resolved_runs", "states", "swap_units")
+__all__ = ("fstab_swap", "left_overs", "listeners", "package_lock", "resolved_runs", "states", "swap_units")
 
 #: Returns the content of a file, empty where it cannot be read.
 Text = t.Callable[[str], str]
@@ -22,6 +22,7 @@ _RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
 _SWAP_SERVICES = ("dphys-swapfile.service", "zramswap.service")
 _OWN_UNITS = "/etc/systemd/system/"
 _LISTEN = "0A"
+_PACKAGE_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 _STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 # Paths that other tools make, and that mean nothing else.
 _LEFT_OVERS = (
@@ -120,3 +121,18 @@ def listeners(text: Text, root: str = "/proc") -> dict[str, str]:
         owner = _owner(f"{root}/{name}", text) if mine else ""
         found.update({str(port): owner for port in mine if owner})
     return dict(sorted(found.items(), key=lambda entry: int(entry[0])))
+
+
+def package_lock(text: Text, paths: t.Iterable[str] = _PACKAGE_LOCKS) -> str:
+    """Return the unit, else the program, that holds a lock of the package manager, with its process; else nothing."""
+    # Kernel: "1: POSIX  ADVISORY  WRITE 4321 08:01:131077 0 EOF"; a waiting process has "->" after the number.
+    rows = (line.split() for line in text("/proc/locks").splitlines())
+    holders = {row[5].rsplit(":", 1)[1]: row[4] for row in rows if len(row) == 8 and row[1] == "POSIX"}
+    for path in paths:
+        try:
+            process = holders.get(str(os.stat(path).st_ino), "")
+        except OSError:
+            continue
+        if process.isdigit() and process != "0":
+            return f"{_owner(f'/proc/{process}', text)} (process {process})"
+    return ""

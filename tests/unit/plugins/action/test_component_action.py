@@ -316,7 +316,12 @@ def test_packages_are_installed_before_the_rest(install):
         "ansible.builtin.apt",
         "hardway.kubernetes.component",
     ]
-    assert calls[1]["module_args"] == {"name": ["nginx"], "update_cache": True, "install_recommends": False}
+    assert calls[1]["module_args"] == {
+        "name": ["nginx"],
+        "update_cache": True,
+        "install_recommends": False,
+        "lock_timeout": 600,
+    }
     assert result == {
         "changed": True,
         "steps": ["install the package nginx", "start nginx.service"],
@@ -347,6 +352,23 @@ def test_a_package_that_cannot_be_installed_stops_the_others(install, hosts):
     assert result["msg"] == "No package matching 'nginx' is available"
     with pytest.raises(AnsibleActionFail, match="the change failed on ctl01: No package matching"):
         hosts.change("ctl02", DONE)
+
+
+@pytest.mark.parametrize(
+    ("reading", "holder"),
+    [
+        ({"package_lock": "unattended-upgrades.service (process 4321)"}, "unattended-upgrades.service (process 4321)"),
+        ({"package_lock": ""}, "a program that has ended since then"),
+    ],
+)
+def test_the_holder_of_the_package_manager_s_lock_is_named(install, reading, holder):
+    locked = {"failed": True, "msg": "E: Could not get lock /var/lib/dpkg/lock-frontend"}
+    result, calls = install(WITH_PACKAGES, locked, {"reading": reading})
+    assert calls[2]["module_name"] == "hardway.kubernetes.host_facts"
+    assert result["msg"] == (
+        f"{locked['msg']}\nctl01: the package manager was locked for 10 minutes by {holder}. Wait until that has "
+        "ended, or stop it, and run again. Nothing of this component was changed."
+    )
 
 
 # --- turns ----------------------------------------------------------------------------------------

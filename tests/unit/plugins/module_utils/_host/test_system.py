@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 import re
@@ -132,3 +133,23 @@ def test_owners_of_ports_in_old_control_groups(proc):
 def test_a_real_listener():
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert str(server.getsockname()[1]) in system.listeners(text)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="the kernel shows no locks")
+def test_the_holder_of_a_lock(tmp_path):
+    path = tmp_path / "lock-frontend"
+    with path.open("w") as stream:
+        assert system.package_lock(text, [str(tmp_path / "none"), str(path)]) == ""
+        fcntl.lockf(stream, fcntl.LOCK_EX)
+        assert system.package_lock(text, [str(tmp_path / "none"), str(path)]).endswith(f"(process {os.getpid()})")
+
+
+def test_a_process_that_waits_for_a_lock_does_not_hold_it(tmp_path):
+    path = tmp_path / "lock"
+    path.touch()
+    inode = path.stat().st_ino
+    locks = f"1: POSIX  ADVISORY  WRITE 12 08:01:{inode} 0 EOF\n1: -> POSIX  ADVISORY  WRITE 13 08:01:{inode} 0 EOF\n"
+    files = {"/proc/locks": locks, "/proc/12/cgroup": "0::/system.slice/apt-daily-upgrade.service\n"}
+    assert (
+        system.package_lock(lambda name: files.get(name, ""), [str(path)]) == "apt-daily-upgrade.service (process 12)"
+    )
