@@ -16,6 +16,7 @@ import typing as t
 
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import value
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, read_catalogue
@@ -26,6 +27,11 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
+# The task sets the variable to false, and only --extra-vars win over that.
+_BECOME = (
+    "ansible_become: --extra-vars sets it, and with it tasks of the control node become root too; leave it out: the "
+    "playbooks become root on the hosts. For one group of hosts set it in the inventory"
+)
 _ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -71,6 +77,11 @@ class ActionModule(ActionBase):
             )
         except HardwayError as error:
             raise AnsibleActionFail(str(error)) from error
+        if boolean(task_vars.get("ansible_become", False), strict=False):
+            computed["plan"]["problems"].append(_BECOME)
+        if computed["spec"]:
+            api = computed["spec"]["api"]
+            api["client_python"] = self._python(api["client_host"], task_vars)
         result.update(computed, changed=False, check_mode=self._task.check_mode)
         return result
 
@@ -84,6 +95,14 @@ class ActionModule(ActionBase):
             return str(path), pathlib.Path(readable).read_text(encoding="utf-8", errors="replace")
         finally:
             self._loader.cleanup_tmp_file(readable)
+
+    @staticmethod
+    def _python(host: str, task_vars: dict[str, t.Any]) -> str:
+        """Return the Python of the host that talks to the API: on the control node the one that runs Ansible."""
+        if host == "localhost":
+            return str(task_vars["ansible_playbook_python"])
+        variables = task_vars["hostvars"]
+        return str(variables[host].get("ansible_python_interpreter", "auto")) if host in variables else "auto"
 
     def _own(self, known: Options, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the cluster's values: the inventory's and this role's defaults."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFileNotFound
@@ -20,6 +21,9 @@ from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes impor
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
 _MODULE = "hardway.kubernetes.component"
+_FACTS = "hardway.kubernetes.host_facts"
+# Seconds to wait for another package manager. unattended-upgrades takes minutes after the start of a machine.
+_LOCK_TIMEOUT = 600
 # In the place of content. Not the old content with something added to it: that may be a key.
 _CHANGED = "{} is changed by an earlier task\n"
 
@@ -74,10 +78,27 @@ class ActionModule(ActionBase):
     def _install(self, packages: list[str], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         done: dict[str, t.Any] = self._execute_module(
             module_name="ansible.builtin.apt",
-            module_args={"name": packages, "update_cache": True, "install_recommends": False},
+            module_args={
+                "name": packages,
+                "update_cache": True,
+                "install_recommends": False,
+                "lock_timeout": _LOCK_TIMEOUT,
+            },
             task_vars=task_vars,
         )
+        if done.get("failed") and re.search(r"\block\b", str(done.get("msg", ""))):
+            done["msg"] = f"{done['msg']}\n{self._lock_holder(task_vars)}"
         return done
+
+    def _lock_holder(self, task_vars: dict[str, t.Any]) -> str:
+        """Return who has the package manager after the time to wait for it is over."""
+        found = self._execute_module(module_name=_FACTS, module_args={}, task_vars=task_vars)
+        host = task_vars.get("inventory_hostname", "this host")
+        holder = found.get("reading", {}).get("package_lock") or "a program that has ended since then"
+        return (
+            f"{host}: the package manager was locked for {_LOCK_TIMEOUT // 60} minutes by {holder}. Wait until that "
+            "has ended, or stop it, and run again. Nothing of this component was changed."
+        )
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
@@ -121,13 +142,15 @@ class ActionModule(ActionBase):
         contents: dict[str, str] = {}
         secrets: dict[str, str] = {}
         files = []
+        self._decrypted: set[str] = set()
         # A real run would copy other content than these files have now.
         self._changing = {os.path.realpath(path) for path in changed_files()} if self._task.check_mode else set()
         for given in arguments.get("files") or []:
             entry = dict(given)
             content = self._content(entry, task_vars)
             if content is not None:
-                secret = bool(entry.get("secret")) or any(mark in content for mark in SECRET_MARKS)
+                secret = bool(entry.get("secret")) or entry["path"] in self._decrypted
+                secret = secret or any(mark in content for mark in SECRET_MARKS)
                 (secrets if secret else contents)[entry["path"]] = base64.b64encode(content).decode("ascii")
                 entry.pop("content", None)
             files.append(entry)
@@ -161,8 +184,7 @@ class ActionModule(ActionBase):
             if "template" in entry:
                 return self._render(entry["template"], task_vars)
             source = self._find_needle("files", entry["src"])
-            with open(source, "rb") as stream:
-                content = stream.read()
+            content = self._read(source, entry["path"])
             if os.path.realpath(source) in self._changing:
                 return _CHANGED.format(entry["src"]).encode()
             return content
@@ -176,6 +198,19 @@ class ActionModule(ActionBase):
                     "(--tags ca: certificates, kubeconfigs and the encryption key). Nothing was written."
                 ) from error
             raise AnsibleActionFail(f"{entry['path']}: {error}") from error
+
+    def _read(self, source: str, path: str) -> bytes:
+        """Return the content of a file; one that is encrypted with ansible-vault is decrypted, and is a secret then."""
+        readable = self._loader.get_real_file(source)
+        try:
+            with open(readable, "rb") as stream:
+                content = stream.read()
+        finally:
+            # The decrypted copy; other files stay.
+            self._loader.cleanup_tmp_file(readable)
+        if readable != source:
+            self._decrypted.add(path)
+        return content
 
     def _render(self, template: str, task_vars: dict[str, t.Any]) -> bytes:
         path = self._find_needle("templates", template)

@@ -188,6 +188,12 @@ spec:
           description: Host that talks to the API for the roles.
           type: str
           sample: localhost
+        client_python:
+          description:
+            - Python that this host runs modules with. On the control node it is the one that runs Ansible, elsewhere
+              the host's C(ansible_python_interpreter).
+          type: str
+          sample: /usr/bin/python3
         kubeconfig:
           description: Kubeconfig that it uses.
           type: str

@@ -91,13 +91,32 @@ reading:
     fstab_swap:
       description: Whether C(/etc/fstab) has swap.
       type: bool
+    swap_units:
+      description:
+        - Systemd units that turn swap on now or at the next boot, by name. The value is the command of C(systemctl)
+          that turns the unit off for good, V(disable) or V(mask).
+      type: dict
+      sample: {"dev-zram0.swap": "mask"}
     nameservers:
       description: Addresses in C(/etc/resolv.conf).
       type: list
       elements: str
     systemd_resolved:
-      description: Whether systemd-resolved keeps a list of its own upstream resolvers.
+      description: Whether systemd-resolved runs and keeps a list of its own upstream resolvers.
       type: bool
+    listeners:
+      description: Systemd unit, else program, that listens on a TCP port, by port.
+      type: dict
+      sample: {"22": "ssh.service", "6443": "kube-apiserver.service"}
+    package_lock:
+      description: Systemd unit or program that holds the lock of the package manager; empty without one.
+      type: str
+      sample: unattended-upgrades.service (process 4321)
+    left_overs:
+      description: Paths that other tools for clusters (kubeadm, k3s, RKE2, k0s, MicroK8s) make.
+      type: list
+      elements: str
+      sample: [/etc/kubernetes/admin.conf]
     units:
       description: State of the cluster's systemd units, by unit, as C(systemctl is-active) prints it.
       type: dict

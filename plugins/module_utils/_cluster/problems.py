@@ -17,6 +17,11 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
     images,
     release_versions,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.host_problems import (
+    ip_versions,
+    occupied,
+    shared_ports,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
@@ -220,7 +225,8 @@ def cluster_problems(shape: Topology, settings: Settings, catalogue: Catalogue) 
         for group, purpose in _REQUIRED.items()
         if not shape[group]  # type: ignore[literal-required]
     ]
-    problems += _names_and_addresses(shape) + _networks(shape, settings)
+    problems += _names_and_addresses(shape) + ip_versions(shape, settings) + _networks(shape, settings)
+    problems += shared_ports(shape, settings)
     return problems + _choices(settings, catalogue) + _dns(settings)
 
 
@@ -371,6 +377,7 @@ def host_problems(
         problems += _system(host, found, settings, catalogue["architectures"])
         problems += _resources(host, found, settings, member=host in shape["etcd"])
         problems += _existing(host, found, settings)
+        problems += occupied(host, found, shape, settings)
         if host in shape["workers"]:
             problems += _cni(host, found, settings) + _datapath(host, found, settings)
             problems += _pods_resolvers(host, found, settings)

@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import re
+import time
 import typing as t
+import urllib.error
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
 
 __all__ = ("Opener", "download", "expected_sum", "fetch", "find_checksum", "mirrored", "url_opener")
 
 _CHUNK = 1024 * 1024
+# Seconds before the second and the third attempt.
+_PAUSES = (2.0, 5.0)
+_Found = t.TypeVar("_Found")
 
 # Opens an address and returns a readable binary stream; raises an exception with a readable message.
 Opener = t.Callable[[str], t.Any]
@@ -33,6 +39,40 @@ def url_opener(*, timeout: float) -> Opener:
         return open_url(url, timeout=timeout, follow_redirects="safe")
 
     return open_address
+
+
+class _EndedEarly(OSError):
+    """A download has fewer bytes than the server announced."""
+
+
+def _passes(error: Exception) -> bool:
+    """Return whether an error may be gone in a few seconds: a busy server, a connection that broke, no answer in time.
+
+    A file that does not exist, a refused connection and an unknown name stay as they are.
+    """
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code >= 500 or error.code in (408, 429)
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(
+        reason, (TimeoutError, ConnectionResetError, ConnectionAbortedError, http.client.IncompleteRead, _EndedEarly)
+    )
+
+
+def _attempts(action: t.Callable[[], _Found]) -> _Found:
+    """Return what an action returns, at the third attempt at last where its errors may pass."""
+    said: list[str] = []
+    for pause in (*_PAUSES, None):
+        try:
+            return action()
+        except Exception as error:  # every opener has its own errors
+            said += [str(error)] if str(error) not in said else []
+            if pause is not None and _passes(error):
+                time.sleep(pause)
+            elif len(said) == 1:
+                raise
+            else:
+                raise OSError("; then ".join(said)) from error
+    raise AssertionError  # the last attempt returns or raises
 
 
 def mirrored(url: str, mirror: str) -> str:
@@ -69,9 +109,13 @@ def expected_sum(url: str, *, checksum_url: str, name: str, opener: Opener) -> s
     :param name: file name of the download, as the publisher's file has it.
     :raises DownloadError: the file cannot be read, or has no sum for the name.
     """
-    try:
+
+    def read() -> str:
         with opener(checksum_url) as stream:
-            text = stream.read(_CHUNK).decode("utf-8", "replace")
+            return str(stream.read(_CHUNK).decode("utf-8", "replace"))
+
+    try:
+        text = _attempts(read)
     except Exception as error:  # every opener has its own errors
         raise DownloadError(f"{url}: its checksum file {checksum_url} cannot be read ({error})") from error
     found = find_checksum(text, name)
@@ -90,19 +134,25 @@ def _announced_size(response: t.Any) -> int | None:
 def download(url: str, path: str, *, opener: Opener) -> str:
     """Download an address into a file, and return its SHA-256 sum.
 
+    A server that is busy or whose connection breaks is asked three times.
+
     :raises DownloadError: the address does not answer, or ends early; or the file cannot be written.
     """
-    digest = hashlib.sha256()
     try:
-        with opener(url) as source, open(path, "wb") as target:
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
-                target.write(chunk)
-            announced = _announced_size(source)
-            if announced is not None and target.tell() < announced:
-                raise OSError(f"it ended after {target.tell()} of {announced} bytes")
+        return _attempts(lambda: _download(url, path, opener))
     except Exception as error:  # every opener has its own errors
         raise DownloadError(f"{url}: the download failed ({error})") from error
+
+
+def _download(url: str, path: str, opener: Opener) -> str:
+    digest = hashlib.sha256()
+    with opener(url) as source, open(path, "wb") as target:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+        announced = _announced_size(source)
+        if announced is not None and target.tell() < announced:
+            raise _EndedEarly(f"it ended after {target.tell()} of {announced} bytes")
     return digest.hexdigest()
 
 

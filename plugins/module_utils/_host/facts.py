@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -17,6 +18,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition, unknown_condition
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
 __all__ = ("UNITS", "cni_configurations", "collect", "flag_values", "nodes")
@@ -193,6 +195,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
     release = _os_release()
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
+    unit_states = system.states(functools.partial(_output, run))
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
     etcd = _etcd(runs=units.get("etcd.service") == "active")
     cluster: dict[str, str] = {}
@@ -212,9 +215,13 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "cgroup_version": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
         "may_lower_oom_score": _effective_capability(_CAP_SYS_RESOURCE),
         "active_swaps": [line.split()[0] for line in _text("/proc/swaps").splitlines()[1:]],
-        "fstab_swap": bool(re.search(r"^[^#\s]\S*\s+\S+\s+swap\s", _text("/etc/fstab"), re.MULTILINE)),
+        "fstab_swap": system.fstab_swap(_text("/etc/fstab")),
+        "swap_units": system.swap_units(unit_states),
         "nameservers": re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE),
-        "systemd_resolved": os.path.exists("/run/systemd/resolve/resolv.conf"),
+        "systemd_resolved": system.resolved_runs(unit_states),
+        "listeners": system.listeners(_text),
+        "left_overs": system.left_overs(),
+        "package_lock": system.package_lock(_text),
         "units": units,
         "drop_ins": drop_ins(UNITS),
         "programs": _programs(),

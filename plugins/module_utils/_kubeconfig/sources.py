@@ -82,6 +82,11 @@ class Sources:
                 ) from error
             except OSError as error:
                 raise KubeconfigError(f"{where}: {path} cannot be read: {error.strerror}.") from error
+            if self._bytes[path].startswith(b"$ANSIBLE_VAULT;"):
+                raise KubeconfigError(
+                    f"{where}: {path} is encrypted with ansible-vault, and this module does not decrypt it. "
+                    f"Decrypt it with: ansible-vault decrypt {path}"
+                )
         return self._bytes[path]
 
     def changing(self, wanted: Wanted) -> list[str]:

@@ -127,6 +127,16 @@ def test_with_weave_every_worker_is_a_way_to_all_pods():
     assert routes("ctl01", "weave", workers=["gone", "wrk02"]) == ["10.200.0.0/16 via 10.0.0.22"]
 
 
+@pytest.mark.parametrize(
+    ("host", "pod_network", "rules"), [("wrk01", "bridge", 1), ("ctl01", "bridge", 0), ("ctl01", "flannel", 0)]
+)
+def test_a_policy_that_drops_forwarded_packets_does_not_hold_for_pods(host, pod_network, rules):
+    """flannel and Weave Net add such rules themselves."""
+    unit = rendered("pod-network.service.j2", pod_network, host=host)
+    for rule in ("FORWARD -s 10.200.0.0/16 -j ACCEPT", "FORWARD -d 10.200.0.0/16 -j ACCEPT"):
+        assert unit.count(f"iptables --wait -A {rule}'\n") == unit.count(f"iptables --wait -C {rule} ") == rules
+
+
 @pytest.mark.parametrize(("mtu", "plugin"), [(0, {}), (1400, {"mtu": 1400})])
 def test_cni_configuration_has_the_node_s_own_pods(mtu, plugin):
     found = json.loads(rendered("pod-network.conflist.j2", "flannel", host="wrk02", **{INTERFACE_MTU: mtu}))

@@ -78,6 +78,7 @@ def compute():
             **everywhere,
             "hostvars": hostvars,
             "ansible_play_hosts_all": [*play_hosts, "bastion"],
+            "ansible_playbook_python": "/opt/ansible/bin/python",
         }
         task = Task()
         task.args = {"readings": "found"}
@@ -195,3 +196,21 @@ def test_an_encryption_configuration_that_does_not_encrypt_is_a_warning(compute,
     (warning,) = [text for text in found["plan"]["warnings"] if "is identity" in text]
     assert f"Warning: {warning}" in found["plan"]["summary"]
     assert found["plan"]["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("client_host", "python"),
+    [("localhost", "/opt/ansible/bin/python"), ("client", "/opt/kubernetes/bin/python"), ("ctl01", "auto")],
+)
+def test_the_python_of_the_host_that_talks_to_the_api(compute, client_host, python):
+    found = compute(
+        hosts={"client": {"ansible_python_interpreter": "/opt/kubernetes/bin/python"}},
+        cluster_api_client_host=client_host,
+    )
+    assert found["spec"]["api"]["client_python"] == python
+
+
+@pytest.mark.parametrize(("value", "refused"), [(True, True), ("true", True), ("false", False), (False, False)])
+def test_tasks_of_the_control_node_that_would_become_root(compute, value, refused):
+    problems = compute(ansible_become=value)["plan"]["problems"]
+    assert [problem.split(":")[0] for problem in problems] == (["ansible_become"] if refused else [])

@@ -14,8 +14,10 @@ import sys
 from unittest import mock
 
 import pytest
+from ansible.constants import DEFAULT_VAULT_IDENTITY as DEFAULT_VAULT_ID
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import FileVaultSecret
 from ansible.playbook.task import Task
 from ansible.template import Templar, trust_as_template
 from ansible_collections.hardway.kubernetes.plugins.action import component
@@ -118,6 +120,39 @@ def test_bytes_arrive_as_they_are(run, tmp_path):
     (tmp_path / "blob").write_bytes(b"\x00\xff\n")
     sent = run({"path": "/b", "src": str(tmp_path / "blob")})
     assert base64.b64decode(sent["contents"]["/b"]) == b"\x00\xff\n"
+
+
+VAULTED = b"resources:\n- secrets\n"
+
+
+@pytest.fixture
+def vaulted(tmp_path):
+    """A file that `ansible-vault` has encrypted, and the file with its password."""
+    (tmp_path / "password").write_text("open sesame\n")
+    (tmp_path / "encryption-config.yaml").write_bytes(VAULTED)
+    command = [pathlib.Path(sys.executable).parent / "ansible-vault", "encrypt", "--vault-password-file", "password"]
+    subprocess.run([*command, "encryption-config.yaml"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "encryption-config.yaml").read_bytes().startswith(b"$ANSIBLE_VAULT;")
+    return {"path": "/etc/e.yaml", "src": str(tmp_path / "encryption-config.yaml")}
+
+
+def test_a_vaulted_file_is_decrypted_and_secret(action, vaulted, tmp_path):
+    variables = {"ansible_search_path": [str(tmp_path)]}
+    made = action(files=[vaulted])
+    secrets = [(DEFAULT_VAULT_ID, FileVaultSecret(filename=tmp_path / "password", loader=made._loader))]
+    secrets[0][1].load()
+    made._loader.set_vault_secrets(secrets)
+    with mock.patch.object(made, "_execute_module", return_value={"changed": True}) as module:
+        made.run(task_vars=variables)
+    sent = module.call_args.kwargs["module_args"]
+    assert sent["contents"] == {}, "a diff of it would show what its owner hides"
+    assert base64.b64decode(sent["secret_contents"]["/etc/e.yaml"]) == VAULTED
+    assert list((tmp_path / "run").iterdir()) == [], "no decrypted copy stays"
+
+
+def test_a_vaulted_file_without_the_password(action, vaulted, tmp_path):
+    with pytest.raises(AnsibleActionFail, match=r"/etc/e.yaml: .*vault password"):
+        action(files=[vaulted]).run(task_vars={"ansible_search_path": [str(tmp_path)]})
 
 
 @pytest.mark.parametrize("given", ["marked", "key", "kubeconfig", "template"])
@@ -281,7 +316,12 @@ def test_packages_are_installed_before_the_rest(install):
         "ansible.builtin.apt",
         "hardway.kubernetes.component",
     ]
-    assert calls[1]["module_args"] == {"name": ["nginx"], "update_cache": True, "install_recommends": False}
+    assert calls[1]["module_args"] == {
+        "name": ["nginx"],
+        "update_cache": True,
+        "install_recommends": False,
+        "lock_timeout": 600,
+    }
     assert result == {
         "changed": True,
         "steps": ["install the package nginx", "start nginx.service"],
@@ -312,6 +352,23 @@ def test_a_package_that_cannot_be_installed_stops_the_others(install, hosts):
     assert result["msg"] == "No package matching 'nginx' is available"
     with pytest.raises(AnsibleActionFail, match="the change failed on ctl01: No package matching"):
         hosts.change("ctl02", DONE)
+
+
+@pytest.mark.parametrize(
+    ("reading", "holder"),
+    [
+        ({"package_lock": "unattended-upgrades.service (process 4321)"}, "unattended-upgrades.service (process 4321)"),
+        ({"package_lock": ""}, "a program that has ended since then"),
+    ],
+)
+def test_the_holder_of_the_package_manager_s_lock_is_named(install, reading, holder):
+    locked = {"failed": True, "msg": "E: Could not get lock /var/lib/dpkg/lock-frontend"}
+    result, calls = install(WITH_PACKAGES, locked, {"reading": reading})
+    assert calls[2]["module_name"] == "hardway.kubernetes.host_facts"
+    assert result["msg"] == (
+        f"{locked['msg']}\nctl01: the package manager was locked for 10 minutes by {holder}. Wait until that has "
+        "ended, or stop it, and run again. Nothing of this component was changed."
+    )
 
 
 # --- turns ----------------------------------------------------------------------------------------

@@ -740,3 +740,11 @@ def test_the_certificate_in_another_kubeconfig_is_checked(write, pki):
     assert "was not signed by" in write({**RENAMED, "content": source}).message
     assert not write({**RENAMED, "content": source, "verify": False}).failed
     assert "mutually exclusive" in write({**RENAMED, "content": source, "server": "https://h"}).message
+
+
+@pytest.mark.parametrize("name", ["admin.pem", "admin-key.pem", "ca.pem"])
+def test_a_file_in_a_vault(write, pki, name):
+    (pki / name).write_text("$ANSIBLE_VAULT;1.1;AES256\n36\n")
+    message = write(entry()).message
+    assert f"{pki / name} is encrypted with ansible-vault" in message
+    assert f"ansible-vault decrypt {pki / name}" in message

@@ -77,7 +77,13 @@ SHAPES: list[tuple[dict[str, t.Any], list[str]]] = [
     ),
     (
         {"addresses": {"wrk01": "fd00::1", "wrk02": "fd00:0::1", "client": "FD00::0001"}},
-        ["wrk01 and wrk02 and client: have the same node_address fd00::1; each host needs its own"],
+        [
+            "wrk01 and wrk02 and client: have the same node_address fd00::1; each host needs its own",
+            *(
+                f"{host}: node_address fd00::1 is IPv6, which is not supported; give an IPv4 address"
+                for host in ("wrk01", "wrk02", "client")
+            ),
+        ],
     ),
     *(
         (
@@ -109,6 +115,7 @@ def test_shape(shape, problems):
     assert cluster(**shape) == problems
 
 
+IS_SIX = "cluster_{}_cidr: {} is IPv6, which is not supported; give an IPv4 network"
 SIX = {
     "cluster_pod_cidr": "fd00:200::/48",
     "cluster_service_cidr": "fd00:32::/112",
@@ -135,8 +142,11 @@ SETTINGS: list[tuple[dict[str, t.Any], list[str]]] = [
         {"cluster_pod_cidr": "10.200.0.0/24"},
         ["cluster_pod_cidr 10.200.0.0/24 has 1 node networks of /24, and there are 2 workers"],
     ),
-    (SIX, []),
-    ({**SIX, "cluster_pod_cidr": "10.200.0.0/16", "cluster_node_prefix_length": 24}, []),
+    (SIX, [IS_SIX.format("pod", "fd00:200::/48"), IS_SIX.format("service", "fd00:32::/112")]),
+    (
+        {**SIX, "cluster_pod_cidr": "10.200.0.0/16", "cluster_node_prefix_length": 24},
+        [IS_SIX.format("service", "fd00:32::/112")],
+    ),
     *(
         (
             {"cluster_dns_address": address},
