@@ -295,6 +295,11 @@ plan:
         fails with them.
       type: list
       elements: str
+    probes:
+      description:
+        - TCP ports that a host has to reach, by host, as M(hardway.kubernetes.reachable) takes them, where one of the
+          two hosts is new to the cluster.
+      type: dict
     etcd:
       description: Plan for the members of etcd.
       type: dict

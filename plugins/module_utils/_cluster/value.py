@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.probes import probes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
     cluster_warnings,
@@ -65,6 +66,7 @@ def cluster(
     found = status(shape, readings)
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted)
+    plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     plan["etcd"] = membership(shape, found["hosts"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
@@ -97,6 +99,7 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "changes": [],
         "warnings": [],
         "problems": problems,
+        "probes": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
         "summary": [],
     }

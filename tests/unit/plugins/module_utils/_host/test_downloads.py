@@ -140,7 +140,7 @@ def test_trouble_that_passes(server, tmp_path, trouble):
 
 def test_both_troubles_are_named(server, tmp_path):
     server.answers[:] = [503, 404]
-    with pytest.raises(DownloadError, match="503.*; then .*404"):
+    with pytest.raises(DownloadError, match=r"503.*; then .*404"):
         fetch(server.address, str(tmp_path / "tool"), expected=CONTENT_SUM, opener=url_opener(timeout=5))
 
 
