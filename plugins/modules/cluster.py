@@ -124,6 +124,11 @@ spec:
     pki_directory:
       description: Directory on the control node with authorities, certificates, kubeconfigs and the encryption key.
       type: str
+    proxy:
+      description:
+        - Environment with which hosts download, C(http_proxy), C(https_proxy) and C(no_proxy) in both cases. Empty
+          without a proxy.
+      type: dict
     topology:
       description: The hosts of each part of the cluster, and their addresses.
       type: dict
