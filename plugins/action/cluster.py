@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import pathlib
 import typing as t
 
@@ -45,6 +46,12 @@ def _known_options() -> Options:
 def _plain(data: t.Any) -> t.Any:
     """Return data of the inventory without what Ansible attaches to it."""
     return json.loads(json.dumps(data, default=str))
+
+
+def _absolute(name: str, value: t.Any) -> t.Any:
+    """Return the PKI directory from where the user is; tasks would start from the playbook or from the role."""
+    known = name == "cluster_pki_directory" and isinstance(value, str) and value
+    return os.path.abspath(os.path.expanduser(value)) if known else value
 
 
 class ActionModule(ActionBase):
@@ -109,7 +116,7 @@ class ActionModule(ActionBase):
         found = {}
         for name in known.keys() & task_vars.keys():
             try:
-                found[name] = _plain(self._templar.template(task_vars[name]))
+                found[name] = _absolute(name, _plain(self._templar.template(task_vars[name])))
             except AnsibleError:
                 # See below. The settings of the role cluster itself must be readable.
                 if name.startswith("cluster_"):
@@ -122,7 +129,7 @@ class ActionModule(ActionBase):
         for name in (*known, "node_address", "ansible_host"):
             try:
                 if name in variables:
-                    found[name] = _plain(variables[name])
+                    found[name] = _absolute(name, _plain(variables[name]))
             except AnsibleError:
                 # It refers to what its role alone knows: that role will look at it.
                 continue

@@ -124,6 +124,11 @@ spec:
     pki_directory:
       description: Directory on the control node with authorities, certificates, kubeconfigs and the encryption key.
       type: str
+    proxy:
+      description:
+        - Environment with which hosts download, C(http_proxy), C(https_proxy) and C(no_proxy) in both cases. Empty
+          without a proxy.
+      type: dict
     topology:
       description: The hosts of each part of the cluster, and their addresses.
       type: dict
@@ -306,6 +311,11 @@ plan:
         fails with them.
       type: list
       elements: str
+    probes:
+      description:
+        - TCP ports that a host has to reach, by host, as M(hardway.kubernetes.reachable) takes them, where one of the
+          two hosts is new to the cluster.
+      type: dict
     etcd:
       description: Plan for the members of etcd.
       type: dict

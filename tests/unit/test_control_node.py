@@ -10,6 +10,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
@@ -68,10 +69,12 @@ def play(tmp_path):
     cluster = computed(empty(), cluster_pki_directory=str(tmp_path / "pki"))
     cluster["check_mode"] = False
     cluster["spec"]["api"]["client_python"] = sys.executable
-    (tmp_path / "variables.json").write_text(json.dumps({"cluster": cluster}))
     plays = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
 
-    def run(name: str, *options: str) -> tuple[int, str, bool]:
+    def run(name: str, *options: str, server: str = "") -> tuple[int, str, bool]:
+        cluster["spec"]["api"]["server"] = server
+        variables = {"cluster": cluster, "cluster_api_kubeconfig": ""}
+        (tmp_path / "variables.json").write_text(json.dumps(variables))
         (tmp_path / "play.yml").write_text(yaml.safe_dump([one for one in plays if one["name"] == name]))
         done = subprocess.run(
             [
@@ -80,7 +83,8 @@ def play(tmp_path):
             ],
             cwd=ROOT,
             env={
-                **os.environ,
+                # A proxy may lead to the API where no direct way does.
+                **{name: value for name, value in os.environ.items() if name.upper() != "HTTPS_PROXY"},
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                 # Root becomes root here, which Ansible would leave out.
                 "ANSIBLE_BECOME_ALLOW_SAME_USER": "true",
@@ -106,7 +110,18 @@ def test_certificates_are_made_without_becoming_root(play, tmp_path, options):
 
 
 def test_the_api_is_asked_without_becoming_root(play):
-    code, output, became = play("Cluster DNS")
+    # Nothing listens there, which is an answer.
+    code, output, became = play("Cluster DNS", server="https://127.0.0.1:1")
     assert (code, became) == (2, False), output
     assert "kubeconfig" in output, "the module runs, and looks for the file"
     assert "/nowhere/python" not in output
+
+
+@pytest.mark.parametrize("name", ["Cluster DNS", "Pod network"])
+def test_no_way_to_the_api_is_said_at_once(play, name):
+    started = time.monotonic()
+    code, output, became = play(name, server="https://255.255.255.255:6443")
+    assert (code, became) == (2, False), output
+    assert "localhost does not reach the API at https://255.255.255.255:6443: " in output
+    assert "set cluster_api_client_host to a host that has one" in " ".join(output.split())
+    assert time.monotonic() - started < 60

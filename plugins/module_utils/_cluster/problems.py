@@ -22,6 +22,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.host_p
     occupied,
     shared_ports,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import proxy_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
@@ -226,7 +227,7 @@ def cluster_problems(shape: Topology, settings: Settings, catalogue: Catalogue) 
         if not shape[group]  # type: ignore[literal-required]
     ]
     problems += _names_and_addresses(shape) + ip_versions(shape, settings) + _networks(shape, settings)
-    problems += shared_ports(shape, settings)
+    problems += shared_ports(shape, settings) + proxy_problems(settings)
     return problems + _choices(settings, catalogue) + _dns(settings)
 
 

@@ -43,7 +43,15 @@ def _validated(name: str, option: t.Mapping[str, t.Any], value: t.Any) -> tuple[
     result = ArgumentSpecValidator({name: specification}).validate({name: value})
     if "options" in option and not result.error_messages:
         result = ArgumentSpecValidator({name: option}).validate({name: value})
-    return list(result.error_messages), result.validated_parameters.get(name)
+    messages = list(result.error_messages)
+    # Ansible makes a list of one text here, and the roles would go through its letters.
+    if not messages and isinstance(value, str) and option.get("type") in ("list", "dict"):
+        example = f'{{"{name}": ...}}'
+        messages = [
+            f"argument {name!r} is the text {value!r}, a {option['type']} is needed; --extra-vars takes it as JSON: "
+            f"-e '{example}'"
+        ]
+    return messages, result.validated_parameters.get(name)
 
 
 def settings(known: Options, values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

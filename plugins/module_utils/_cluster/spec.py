@@ -20,6 +20,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certif
     kubeconfigs,
     service_address,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import environment
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
 
@@ -108,6 +109,7 @@ def specification(
         "kube_proxy_mode": settings["cluster_kube_proxy_mode"],
         "kube_proxy_health_url": _KUBE_PROXY_HEALTH_URL,
         "pki_directory": settings["cluster_pki_directory"],
+        "proxy": environment(shape, settings),
         "topology": shape,
         "hosts": {
             host: {

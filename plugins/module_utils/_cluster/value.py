@@ -20,6 +20,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.probes import probes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
     cluster_warnings,
@@ -79,6 +80,7 @@ def cluster(
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
     plan["warnings"] += drop_in_warnings(shape, readings) + (encryption_warnings(*encryption) if encryption else [])
+    plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     plan["etcd"] = membership(shape, found["hosts"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
@@ -111,6 +113,7 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "changes": [],
         "warnings": [],
         "problems": problems,
+        "probes": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
         "summary": [],
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tarfile
 import tempfile
 import typing as t
@@ -18,6 +19,17 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host import do
 __all__ = ("ImageArchives", "image_names")
 
 
+def _full_name(name: str) -> str:
+    """Return the name that containerd gives an image: ``busybox`` is ``docker.io/library/busybox:latest``."""
+    first, slash, _rest = name.partition("/")
+    if not slash:
+        name = f"docker.io/library/{name}"
+    elif not re.search(r"[.:]", first) and first != "localhost":
+        name = f"docker.io/{name}"
+    last = name.rsplit("/", 1)[1]
+    return name if ":" in last or "@" in last else f"{name}:latest"
+
+
 def image_names(path: str) -> list[str]:
     """Return the images of a ``docker save`` or OCI archive, by their full names.
 
@@ -25,16 +37,17 @@ def image_names(path: str) -> list[str]:
     """
     try:
         with tarfile.open(path) as archive:
-            names = set(archive.getnames())
+            # "tar --create ." writes ./manifest.json.
+            names = {os.path.normpath(name): name for name in archive.getnames()}
             index = "manifest.json" if "manifest.json" in names else "index.json"
             if index not in names:
                 raise ImageError(f"{path}: is not an image archive: it has neither manifest.json nor index.json")
-            stream = archive.extractfile(index)
+            stream = archive.extractfile(names[index])
             content = json.load(stream) if stream else {}
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         raise ImageError(f"{path}: is not an image archive ({error})") from error
     if index == "manifest.json":
-        found = [name for entry in content for name in entry.get("RepoTags") or []]
+        found = [_full_name(name) for entry in content for name in entry.get("RepoTags") or []]
     else:
         annotations = [entry.get("annotations", {}) for entry in content.get("manifests", [])]
         found = [entry[key] for entry in annotations for key in ("io.containerd.image.name",) if key in entry]

@@ -214,3 +214,13 @@ def test_the_python_of_the_host_that_talks_to_the_api(compute, client_host, pyth
 def test_tasks_of_the_control_node_that_would_become_root(compute, value, refused):
     problems = compute(ansible_become=value)["plan"]["problems"]
     assert [problem.split(":")[0] for problem in problems] == (["ansible_become"] if refused else [])
+
+
+@pytest.mark.parametrize(("given", "directory"), [("mine/pki", "{}/mine/pki"), ("~/pki", "{}/home/pki"), ("/a", "/a")])
+def test_the_pki_directory_is_relative_to_the_current_one(compute, monkeypatch, tmp_path, given, directory):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    everywhere = {host: {"cluster_pki_directory": given} for host in ADDRESSES}
+    found = compute(cluster_pki_directory=given, hosts=everywhere)
+    assert found["plan"]["problems"] == []
+    assert found["spec"]["pki_directory"] == directory.format(tmp_path)

@@ -39,7 +39,7 @@ def test_options_of_all_entry_points():
             {"cluster_size": "5", "cluster_directory": "/x", "unknown": 1},
             {"cluster_size": 5, "cluster_directory": "/x"},
         ),
-        ({"cluster_names": "b,c"}, {"cluster_names": ["b", "c"]}),
+        ({"cluster_names": "b,c"}, {}),
         # A wrong value does not count, so that everything else can be looked at.
         ({"cluster_size": "many", "cluster_names": ["b"]}, {"cluster_names": ["b"]}),
         # There is more to say about this one than that it is not among the choices.
@@ -54,6 +54,7 @@ def test_values(given, changed):
     ("given", "words"),
     [
         ({"cluster_size": "5", "unknown": 1}, []),
+        ({"cluster_names": "b,c"}, ["argument 'cluster_names' is the text 'b,c', a list is needed; "]),
         ({"cluster_size": [60]}, ["argument 'cluster_size' is of type list and we were unable to convert to int: "]),
         ({"worker_mode": "maybe"}, ["value of worker_mode must be one of: on, off, got: maybe"]),
         # Preflight says more about it.

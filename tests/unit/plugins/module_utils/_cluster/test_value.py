@@ -303,6 +303,7 @@ PURE = {
     "posixpath",
     "re",
     "typing",
+    "urllib.parse",
 }
 OURS = ("ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.",)
 ALLOWED = {

@@ -219,3 +219,31 @@ def test_containerd_refuses_it(host):
     host.publish(ADDRESS, docker_archive(PAUSE))
     host.refusal = "ctr: no space left on device"
     assert failure(host) == f"{ADDRESS}: containerd refuses it: ctr: no space left on device"
+
+
+@pytest.mark.parametrize(
+    ("given", "full"),
+    [
+        ("busybox", "docker.io/library/busybox:latest"),
+        ("busybox:1.35", "docker.io/library/busybox:1.35"),
+        ("weaveworks/weave-kube:2.6.5", "docker.io/weaveworks/weave-kube:2.6.5"),
+        ("localhost/tool", "localhost/tool:latest"),
+        ("registry:5000/a/b", "registry:5000/a/b:latest"),
+        ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
+        ("quay.io/a@sha256:0", "quay.io/a@sha256:0"),
+    ],
+)
+def test_names_are_those_that_containerd_gives(tmp_path, given, full):
+    (tmp_path / "a.tar").write_bytes(docker_archive(given))
+    assert image_names(str(tmp_path / "a.tar")) == [full]
+
+
+@pytest.mark.parametrize("kind", ["docker", "oci"])
+def test_entries_that_begin_with_a_dot(tmp_path, kind):
+    content = docker_archive(PAUSE) if kind == "docker" else oci_archive(PAUSE)
+    with tarfile.open(fileobj=io.BytesIO(content)) as given, tarfile.open(tmp_path / "a.tar", "w") as dotted:
+        for member in given:
+            stream = given.extractfile(member)
+            member.name = f"./{member.name}"
+            dotted.addfile(member, stream)
+    assert image_names(str(tmp_path / "a.tar")) == [PAUSE]
