@@ -138,7 +138,7 @@ reading:
       contains:
         data:
           description: C(cluster_id) and C(member_id) of the data directory, from its write-ahead log; none without
-            data.
+            data. Where etcd does not run and its data is damaged, C(damaged) has the file and what is wrong with it.
           type: dict
         alarms:
           description: Alarms that the cluster has raised, with C(member), the member's ID, and C(alarm). Empty where

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_damage import damaged, whole
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
 
 __all__ = ("Membership", "membership", "surplus")
@@ -64,7 +65,9 @@ def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] |
         "new": new,
         "joining": ([] if new else empty) + _learners(data, members),
         "surplus": bool(surplus(shape, members)),
-        "problems": _foreign(known, data, members) + _lost(empty, members),
+        "problems": damaged(data, members=len(shape["etcd"]))
+        + _foreign(known, whole(data), members)
+        + _lost(empty, members),
     }
 
 

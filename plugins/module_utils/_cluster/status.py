@@ -24,7 +24,9 @@ def status(shape: Topology, readings: t.Mapping[str, Reading]) -> Status:
     :param readings: by host of the run.
     """
     found = [reading for reading in readings.values() if reading]
+    # Damaged data may not say whose it is.
     data = [reading["etcd"]["data"] for reading in found if reading["etcd"]["data"]]
+    data.sort(key=lambda owner: "damaged" in owner)
     return {
         "exists": any(reading["cluster"] for reading in found) or bool(data),
         "hosts": {host: readings.get(host, {}) for host in shape["hosts"]},

@@ -13,7 +13,7 @@ import os
 import struct
 import typing as t
 
-__all__ = ("identity",)
+__all__ = ("fields", "identity", "wal_record")
 
 _METADATA = 1  # walpb: type of the metadata record
 _LOOKED_AT = 4096
@@ -30,7 +30,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _fields(data: bytes) -> dict[int, t.Any]:
+def fields(data: bytes) -> dict[int, t.Any]:
     """Return the fields of a protobuf message by number: numbers as int, everything else as bytes."""
     found: dict[int, t.Any] = {}
     at = 0
@@ -47,18 +47,22 @@ def _fields(data: bytes) -> dict[int, t.Any]:
     return found
 
 
+def wal_record(data: bytes, at: int) -> tuple[int, int]:
+    """Return size and padding, in bytes, of the record of a log that begins at a place; 0 for the end of the log."""
+    (frame,) = struct.unpack_from("<Q", data, at)
+    # The low 56 bits are the size; the top bit says that the three bits below the top byte's last hold the padding.
+    return frame & ~(0xFF << 56), (frame >> 56) & 7 if frame >> 63 else 0
+
+
 def _metadata(data: bytes) -> dict[str, str] | None:
     at = 0
     while at + 8 <= len(data):
-        (frame,) = struct.unpack_from("<Q", data, at)
-        # The low 56 bits are the size; the top bit says that the three bits below the top byte's last hold the padding.
-        size = frame & ~(0xFF << 56)
-        padding = (frame >> 56) & 7 if frame >> 63 else 0
+        size, padding = wal_record(data, at)
         if not size or at + 8 + size > len(data):
             return None
-        record = _fields(data[at + 8 : at + 8 + size])
+        record = fields(data[at + 8 : at + 8 + size])
         if record.get(1) == _METADATA:
-            ids = _fields(record[3])
+            ids = fields(record[3])
             return {"member_id": f"{ids[1]:x}", "cluster_id": f"{ids[2]:x}"}
         at += 8 + size + padding
     return None

@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage import damage
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition, unknown_condition
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
@@ -128,6 +129,10 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
     started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", _text("/etc/etcd/bootstrap.env"), re.MULTILINE)
     members: list[dict[str, t.Any]] = []
     found = unknown_condition()
+    data = identity(directory)
+    broken = damage(directory) if data and not runs else ""
+    if data and broken:
+        data["damaged"] = broken
     if runs:
         files = {f"{option}": f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
         try:
@@ -138,7 +143,7 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
             # A learner, or a member that is not ready.
             pass
     return {
-        "data": identity(directory),
+        "data": data,
         **found,
         "free_mib": {directory: _free_mib(directory)},
         "members": [

@@ -70,6 +70,46 @@ def test_a_member_that_lost_its_data_does_not_come_back_under_its_old_id():
     assert problem.endswith("hardway.kubernetes.etcd_replace_member -e etcd_lost=ctl02")
 
 
+def broken(name, *, cluster="unknown"):
+    data = {
+        "member_id": "unknown",
+        "cluster_id": cluster,
+        "damaged": f"/{name}.wal: it is empty",
+    }
+    return {"etcd": {"data": data, "members": [], "started_with": NAMES}}
+
+
+def test_damaged_data_of_one_member():
+    found = result(ctl01=host("ctl01", runs=NAMES), ctl02=broken("ctl02"), ctl03=host("ctl03", runs=NAMES))
+    (problem,) = found["problems"]
+    assert problem.startswith(
+        "ctl02: its etcd data is damaged (/ctl02.wal: it is empty), and etcd must not start on it"
+    )
+    assert problem.endswith("hardway.kubernetes.etcd_replace_member -e etcd_lost=ctl02")
+    assert found["joining"] == [], "it must not join as an empty host"
+    assert found["new"] is False
+
+
+def test_damaged_data_without_a_quorum():
+    found = result(ctl01=host("ctl01"), ctl02=broken("ctl02"), ctl03=broken("ctl03", cluster="c1"))
+    assert [problem.split(":")[0] for problem in found["problems"]] == ["ctl02", "ctl03"]
+    for problem in found["problems"]:
+        assert "2 of 3 members are damaged" in problem
+        assert problem.endswith(
+            "restore a backup: ansible-playbook hardway.kubernetes.etcd_restore -e etcd_snapshot=FILE"
+        )
+        assert "etcd_replace_member" not in problem, "the other two would be lost"
+
+
+def test_damaged_data_of_one_of_two():
+    two = {**TOPOLOGY, "etcd": NAMES[:2]}
+    (problem,) = membership(two, {"ctl01": host("ctl01"), "ctl02": broken("ctl02")})["problems"]
+    assert "-e etcd_lost=ctl02, or restore a backup: " in problem
+    both = membership(two, {name: broken(name) for name in NAMES[:2]})["problems"]
+    assert all("etcd_lost" not in problem for problem in both)
+    assert len(both) == 2
+
+
 def test_data_of_another_cluster():
     found = result(ctl01=host("ctl01", runs=NAMES), ctl02=host("ctl02", cluster="ff"), ctl03=host("ctl03", runs=NAMES))
     (problem,) = found["problems"]

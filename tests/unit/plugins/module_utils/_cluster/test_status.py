@@ -70,6 +70,12 @@ def test_data_of_etcd_alone_is_a_cluster():
     assert found["etcd"] == {**NOTHING, "cluster_id": "c1"}
 
 
+def test_damaged_data_does_not_say_whose_it_is():
+    readings = running()
+    readings["ctl01"]["etcd"]["data"] = {"cluster_id": "unknown", "member_id": "unknown", "damaged": "x"}
+    assert status(topology(), readings)["etcd"]["cluster_id"] == "d1cfaf999eb97a2a"
+
+
 @pytest.mark.parametrize("hosts", [ADDRESSES, ["ctl01", "wrk01"], ["wrk01", "wrk02"], []])
 def test_the_api_serves_when_a_controller_says_so_or_none_is_asked(hosts):
     assert status(topology(), {host: running()[host] for host in hosts})["api_serves"] is True

@@ -228,6 +228,16 @@ def test_alarms_are_not_asked_for_while_the_member_sees_no_leader():
     assert reading.condition(Client()) == {"alarms": [], "database": {"size": 300, "in_use": 0, "quota": 0}}
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_data_is_examined_while_etcd_does_not_run(host, tmp_path, runs):
+    (tmp_path / "member" / "wal").mkdir(parents=True)
+    host.files["/etc/systemd/system/etcd.service"] = f"ExecStart=/usr/local/bin/etcd --data-dir={tmp_path} \\\n"
+    host.output["systemctl"] = "active\n" if runs else "failed\n"
+    data = host.facts()["etcd"]["data"]
+    assert data["member_id"] == "unknown"
+    assert data.get("damaged") == (None if runs else f"{tmp_path}/member/wal: it has no file of the write-ahead log")
+
+
 def test_the_clock(host):
     asked = time.time()
     assert asked <= host.facts()["read_at"] <= time.time()
