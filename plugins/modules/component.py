@@ -317,15 +317,19 @@ seconds_to_healthy:
 """
 
 import base64
+import contextlib
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.journal import alone
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.component import (
     RECORDS,
     Component,
     ComponentFile,
     ComponentUnit,
+    Plan,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
@@ -433,18 +437,35 @@ def _component(module: AnsibleModule) -> Component:
     )
 
 
+def _planned(module: AnsibleModule, result: dict[str, t.Any]) -> tuple[Component, Plan]:
+    component = _component(module)
+    plan = component.plan()
+    result.update(changed=bool(plan.steps), steps=plan.steps, reasons=plan.reasons, commands=plan.commands)
+    return component, plan
+
+
+def _patience(params: dict[str, t.Any]) -> float:
+    """Return the seconds that another run may need: to wait for health, and once more to roll back."""
+    unit = params["unit"]
+    return 60.0 + 2 * (unit["timeout"] if unit else 0)
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=_ARGUMENTS, supports_check_mode=True)
-    result = {"changed": False, "steps": [], "reasons": [], "commands": []}
+    result: dict[str, t.Any] = {"changed": False, "steps": [], "reasons": [], "commands": []}
     try:
-        component = _component(module)
-        plan = component.plan()
-        result.update(changed=bool(plan.steps), steps=plan.steps, reasons=plan.reasons, commands=plan.commands)
-        if plan.packages and not module.check_mode:
-            module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
-        if plan.disturbs and module.params["turn"] == "ask" and not module.check_mode:
-            module.exit_json(needs_turn=True, **{**result, "changed": False})
-        seconds = None if module.check_mode else component.carry_out(plan)
+        component, plan = _planned(module, result)
+        with contextlib.ExitStack() as stack:
+            if plan.steps and not module.check_mode:
+                journals = os.path.join(module.params["records"], "journal")
+                stack.enter_context(alone(journals, timeout=_patience(module.params)))
+                # Another run may have changed this host meanwhile.
+                component, plan = _planned(module, result)
+            if plan.packages and not module.check_mode:
+                module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
+            if plan.disturbs and module.params["turn"] == "ask" and not module.check_mode:
+                module.exit_json(needs_turn=True, **{**result, "changed": False})
+            seconds = None if module.check_mode else component.carry_out(plan)
     except (HardwayError, OSError) as error:
         module.fail_json(msg=str(error), **result)
     if seconds is not None:
