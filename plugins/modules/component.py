@@ -28,6 +28,8 @@ description:
     replaced programs and files are kept in a private journal on the host (C(journal/NAME) in O(records)) until the
     unit is healthy. A run that finds the journal of an interrupted run continues the change, and can still roll back
     to the state before both runs.
+  - Such a change is given up before O(unit.timeout) when the program has ended three times in a row.
+  - A process that an interrupted run has left on the host, and that still changes it, is waited for.
   - For a unit that did not run before, a change cannot be rolled back. Its programs and files stay, for inspection.
   - Running units of one component restart or reload on one host at a time. After the first failure the hosts that
     have not had their turn are left as they are. A first start does not wait for other hosts.
@@ -150,7 +152,9 @@ options:
         type: bool
         default: true
       on_change:
-        description: Action after a change. A reload counts as done when the unit's newest child process is newer.
+        description:
+          - Action after a change. A reload counts as done when the unit's newest child process is newer.
+          - It fails when a unit with child processes has no new one 10 seconds after it.
         type: str
         choices: [restart, reload]
         default: restart

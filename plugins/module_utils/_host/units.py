@@ -259,7 +259,7 @@ class Unit:
         return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - monotonic / 1e6)
 
     def _ends(self) -> int:
-        """Return how often the program has ended by itself since the last start that was asked for."""
+        """Return how often the program has ended by itself since the last requested start."""
         ends = int(self.properties.get("NRestarts") or 0)
         return ends + 1 if self.properties["SubState"].startswith("auto-restart") else ends
 
