@@ -126,6 +126,9 @@ test-networks: setup ## test-network for every pod network, on labs of their own
 test-faults: setup ## a client of the running lab while a part fails, and the recovery of etcd
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
 
+test-rollback: setup ## changes that break a component are rolled back, killed runs are finished (ROLLBACK_CASES= ROLLBACK_KILLS= for fewer)
+	@python -m pytest -q tests/lab/rollback --ansible-inventory=$(INVENTORY)
+
 test-check-runs: setup ## check runs predict what real runs do, one edit of the inventory after another
 	@python -m pytest -q tests/lab/properties/test_check_mode.py --ansible-inventory=$(INVENTORY)
 

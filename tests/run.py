@@ -51,7 +51,7 @@ DRAWN = 12
 # Seconds within which a run with drawn parts has to end.
 BUDGET = 75 * 60
 # The classes of parts: minutes that a part takes at most on two cores with a warm cache.
-CLASSES = (1, 2, 5, 10)
+CLASSES = (1, 2, 5, 10, 30)
 # How a part says that something of it was not done, and why.
 LEFT_OUT = b"left out: "
 
@@ -227,6 +227,15 @@ PARTS = (
     ),
     Part("rebuild", ("test-rebuild",), "lab", 2, "a wiped worker comes back by tag and limit"),
     Part("faults", ("test-faults",), "lab", 10, "what a client sees while a part fails, and how etcd comes back"),
+    Part(
+        "broken changes",
+        ("test-rollback ROLLBACK_CASES=3 ROLLBACK_KILLS=3",),
+        "lab",
+        10,
+        "three flags, files or programs that do not run end on their first host and are rolled back there under a "
+        "writer; a change killed at three moments is finished by the next run",
+        "drawn",
+    ),
     Part("lab-down", ("lab-down",), "lab", 1, "the lab goes, and leaves nothing"),
     Part(
         "bad input",
@@ -290,6 +299,33 @@ PARTS = (
         10,
         "a cluster grows; no single fault stops writes for more than 15 seconds",
         "drawn",
+    ),
+    Part(
+        "every broken change",
+        (
+            "lab-down",
+            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
+            "test-rollback ROLLBACK_KILLS=1",
+            "lab-down",
+        ),
+        "own lab",
+        30,
+        "a broken flag, file and program of every component, on three controllers: no write is lost, one host at most "
+        "is ever unhealthy, and the old state is back",
+        "full",
+    ),
+    Part(
+        "thirty kills",
+        (
+            "lab-down",
+            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
+            "test-rollback ROLLBACK_CASES=1 ROLLBACK_KILLS=30",
+            "lab-down",
+        ),
+        "own lab",
+        30,
+        "a change of etcd and of the API servers, killed at thirty moments, is finished by the next run each time",
+        "full",
     ),
     Part(
         "conformance",

@@ -32,6 +32,8 @@ description:
     replaced programs and files are kept in a private journal on the host (C(journal/NAME) in O(records)) until the
     unit is healthy. A run that finds the journal of an interrupted run continues the change, and can still roll back
     to the state before both runs.
+  - Such a change is given up before O(unit.timeout) when the program has ended three times in a row.
+  - A process that an interrupted run has left on the host, and that still changes it, is waited for.
   - For a unit that did not run before, a change cannot be rolled back. Its programs and files stay, for inspection.
   - Running units of one component restart or reload on one host at a time. After the first failure the hosts that
     have not had their turn are left as they are. A first start does not wait for other hosts.
@@ -163,7 +165,9 @@ options:
         type: bool
         default: true
       on_change:
-        description: Action after a change. A reload counts as done when the unit's newest child process is newer.
+        description:
+          - Action after a change. A reload counts as done when the unit's newest child process is newer.
+          - It fails when a unit with child processes has no new one 10 seconds after it.
         type: str
         choices: [restart, reload]
         default: restart
@@ -330,15 +334,19 @@ seconds_to_healthy:
 """
 
 import base64
+import contextlib
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._files.journal import alone
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.component import (
     RECORDS,
     Component,
     ComponentFile,
     ComponentUnit,
+    Plan,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
@@ -449,18 +457,35 @@ def _component(module: AnsibleModule) -> Component:
     )
 
 
+def _planned(module: AnsibleModule, result: dict[str, t.Any]) -> tuple[Component, Plan]:
+    component = _component(module)
+    plan = component.plan()
+    result.update(changed=bool(plan.steps), steps=plan.steps, reasons=plan.reasons, commands=plan.commands)
+    return component, plan
+
+
+def _patience(params: dict[str, t.Any]) -> float:
+    """Return the seconds that another run may need: to wait for health, and once more to roll back."""
+    unit = params["unit"]
+    return 60.0 + 2 * (unit["timeout"] if unit else 0)
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=_ARGUMENTS, supports_check_mode=True)
-    result = {"changed": False, "steps": [], "reasons": [], "commands": []}
+    result: dict[str, t.Any] = {"changed": False, "steps": [], "reasons": [], "commands": []}
     try:
-        component = _component(module)
-        plan = component.plan()
-        result.update(changed=bool(plan.steps), steps=plan.steps, reasons=plan.reasons, commands=plan.commands)
-        if plan.packages and not module.check_mode:
-            module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
-        if plan.disturbs and module.params["turn"] == "ask" and not module.check_mode:
-            module.exit_json(needs_turn=True, **{**result, "changed": False})
-        seconds = None if module.check_mode else component.carry_out(plan)
+        component, plan = _planned(module, result)
+        with contextlib.ExitStack() as stack:
+            if plan.steps and not module.check_mode:
+                journals = os.path.join(module.params["records"], "journal")
+                stack.enter_context(alone(journals, timeout=_patience(module.params)))
+                # Another run may have changed this host meanwhile.
+                component, plan = _planned(module, result)
+            if plan.packages and not module.check_mode:
+                module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
+            if plan.disturbs and module.params["turn"] == "ask" and not module.check_mode:
+                module.exit_json(needs_turn=True, **{**result, "changed": False})
+            seconds = None if module.check_mode else component.carry_out(plan)
     except (HardwayError, OSError) as error:
         module.fail_json(msg=str(error), **result)
     if seconds is not None:

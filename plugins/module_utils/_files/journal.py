@@ -11,11 +11,13 @@ interrupted attempts is what is put back.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import stat
 import tempfile
+import time
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import FileError
@@ -25,7 +27,45 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic i
     write_file,
 )
 
-__all__ = ("Journal",)
+__all__ = ("Journal", "alone")
+
+_POLL_SECONDS = 0.2
+
+
+@contextlib.contextmanager
+def alone(directory: str, *, timeout: float) -> t.Iterator[None]:
+    """Keep other processes that change this host waiting, such as the one that a killed run has left behind.
+
+    :param directory: the directory of the journals; made where it is missing.
+    :param timeout: seconds to wait for another process.
+    :raises FileError: another process is still at work, or the directory cannot be made.
+    """
+    try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        # The lock ends with the process, however it ends.
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise FileError(f"{directory} cannot be made ({error.strerror or error}). Nothing was replaced.") from error
+    try:
+        begun = time.monotonic()
+        while not _locked(descriptor):
+            if time.monotonic() - begun > timeout:
+                raise FileError(
+                    f"another run is still changing this host: its process has the lock of {directory} after "
+                    f"{timeout:.0f} s. Nothing was replaced. Wait until it has ended, then run again."
+                )
+            time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -340,7 +340,7 @@ class Component:
                 previous = self._start(action, unit, options)
         if options.state != "started" or not options.wait:
             return None
-        return unit.wait(options.health, timeout=options.timeout, previous=previous)
+        return unit.wait(options.health, timeout=options.timeout, previous=previous, patient=not self._guarded)
 
     def _start(self, action: str, unit: Unit, options: ComponentUnit) -> str:
         """Start, restart or reload, and return the invocation that ends by it."""
@@ -356,7 +356,7 @@ class Component:
             raise UnitError(f"{unit.name} was left as it is: {refused}")
         self._disturbed = True
         if action == "reload":
-            unit.systemctl("reload", unit.name)
+            unit.reload()
             return ""
         # Not waited for here: members of a new etcd cluster only become active together.
         unit.systemctl("--no-block", action, unit.name)
@@ -391,8 +391,10 @@ class Component:
         if unit.properties["ActiveState"] == "failed":
             unit.systemctl("reset-failed", unit.name)
         previous = ""
+        done = "restarted"
         if options.on_change == "reload" and unit.active:
-            unit.systemctl("reload", unit.name)
+            done = "reloaded"
+            unit.reload()
         else:
             previous = unit.invocation
             unit.systemctl("--no-block", "restart", unit.name)
@@ -400,4 +402,4 @@ class Component:
             seconds = unit.wait(options.health, timeout=options.timeout, previous=previous)
         except UnitError as error:
             return f"The unit does not become healthy with them either, so this host does not serve:  {error}"
-        return f"{unit.name} was restarted and is healthy after {seconds:.0f} s: this host serves as before."
+        return f"{unit.name} was {done} and is healthy after {seconds:.0f} s: this host serves as before."

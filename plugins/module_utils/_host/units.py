@@ -28,6 +28,10 @@ _POLL_SECONDS = 0.2
 
 # Lines of a Go program's stack, which hide the error message before them.
 _GO_STACK = re.compile(r"goroutine \d+ |\t|created by |[^\s:{]+\(.*\)$")
+# Ends of a program in a row that show that it does not run with its new files, where the old ones can be restored.
+_ENDS = 3
+# Seconds within which a reload has to show new child processes. nginx tries for 2.5 s to bind an address.
+_RELOAD_SECONDS = 10.0
 # How much of the log is shown: enough for two attempts of systemd to start etcd, and characters of a line.
 _LINES = 40
 _LINE = 400
@@ -136,12 +140,14 @@ class Unit:
         "ExecMainStartTimestampMonotonic",
         "InvocationID",
         "DropInPaths",
+        "NRestarts",
     )
 
     def __init__(self, name: str, *, run: t.Callable[[list[str]], tuple[int, str, str]]) -> None:
         self.name = name
         self._run = run
         self.properties: dict[str, str] = {}
+        self._acted: float | None = None  # when it was started, restarted or reloaded last
 
     def refresh(self) -> None:
         """Read the unit's properties from systemd."""
@@ -189,15 +195,41 @@ class Unit:
 
         :raises UnitError: it failed.
         """
+        if {"start", "restart", "reload"} & set(arguments):
+            self._acted = time.time()
         code, out, err = self._run(["systemctl", *arguments])
         if code != 0:
             raise UnitError(f"systemctl {' '.join(arguments)} failed: {err.strip() or out.strip()}\n{self.journal()}")
 
     def journal(self) -> str:
-        """Return the last lines that the unit logged, without the stack of a program that panicked."""
-        out = self._run(["journalctl", "--unit", self.name, "--lines", "200", "--no-pager", "--output", "cat"])[1]
+        """Return the last lines that the unit logged, without the stack of a program that panicked.
+
+        After it was started, restarted or reloaded, these are the lines since then.
+        """
+        since = [] if self._acted is None else [f"--since=@{self._acted:.3f}"]
+        asked = ["journalctl", "--unit", self.name, "--lines", "200", "--no-pager", "--output", "cat", *since]
+        out = self._run(asked)[1]
         lines = [line[:_LINE] for line in out.splitlines() if line.strip() and not _GO_STACK.match(line)]
         return "\n".join([f"Last lines of journalctl -u {self.name}:", *lines[-_LINES:]])
+
+    def reload(self) -> None:
+        """Reload it, and wait until it works with its files, which systemctl does not.
+
+        :raises UnitError: its main process has no new child in time, and works on with the files that it had.
+        """
+        before = self._children()
+        self.systemctl("reload", self.name)
+        begun = time.monotonic()
+        while before and not self._children() - before:
+            if time.monotonic() - begun > _RELOAD_SECONDS:
+                raise UnitError(
+                    f"{self.name} goes on with the files that it had: it has no new process {_RELOAD_SECONDS:.0f} s "
+                    f"after its reload\n{self.journal()}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _children(self) -> set[int]:
+        return set(_children(int(self.properties.get("MainPID") or 0)))
 
     def newer_file(self, paths: t.Iterable[str], *, reloads: bool) -> str | None:
         """Return a file that was changed after the running process read its files.
@@ -226,11 +258,17 @@ class Unit:
             return None
         return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - monotonic / 1e6)
 
-    def wait(self, health: Health | None, *, timeout: float, previous: str = "") -> float:
+    def _ends(self) -> int:
+        """Return how often the program has ended by itself since the last requested start."""
+        ends = int(self.properties.get("NRestarts") or 0)
+        return ends + 1 if self.properties["SubState"].startswith("auto-restart") else ends
+
+    def wait(self, health: Health | None, *, timeout: float, previous: str = "", patient: bool = True) -> float:
         """Wait until the unit is active and its health endpoint answers.
 
         :param timeout: seconds.
         :param previous: the invocation that was to end; what it answers does not count.
+        :param patient: wait for the whole time although its program ends again and again: what it lacks may come.
         :returns: seconds that it took.
         :raises UnitError: it failed, or was not healthy in time.
         """
@@ -246,6 +284,11 @@ class Unit:
                 problem = health.problem() if health else None
             if problem is None:
                 return time.monotonic() - begun
+            if not patient and not old and self._ends() >= _ENDS:
+                raise UnitError(
+                    f"{self.name} does not run: its program ended {self._ends()} times within "
+                    f"{time.monotonic() - begun:.0f} s\n{self.journal()}"
+                )
             if (state == "failed" and not old) or time.monotonic() - begun > timeout:
                 raise UnitError(
                     f"{self.name} is not healthy after {time.monotonic() - begun:.0f} s of at most {timeout:.0f} s: "

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import grp
 import hashlib
 import itertools
@@ -15,6 +16,8 @@ import pathlib
 import pwd
 import shutil
 import stat
+import subprocess
+import sys
 import time
 
 import pytest
@@ -842,6 +845,40 @@ def test_a_journal_that_cannot_be_read(component, host):
     (host.journal / "journal.json").write_text("{")
     outcome = component(**host.files(config="new"))
     assert f"the journal {host.journal}/journal.json of an interrupted change cannot be read" in outcome.message
+    assert not (host.etc / "config").exists()
+
+
+def test_the_process_that_a_killed_run_left_behind_is_waited_for(component, host):
+    """It may still wait for health, or roll back."""
+    (host.etc / "config").write_text("old")
+    host.start()
+    host.journal.parent.mkdir(parents=True)
+    code = (
+        "import fcntl, os, sys, time; d = os.open(sys.argv[1], os.O_RDONLY); fcntl.flock(d, fcntl.LOCK_EX); "
+        "print(flush=True); time.sleep(0.5); open(sys.argv[2], 'w').write('new')"
+    )
+    arguments = [sys.executable, "-c", code, str(host.journal.parent), str(host.etc / "config")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        outcome = component(**host.files(config="new"))
+    assert not outcome.failed, outcome.message
+    assert not any(step.startswith("write") for step in outcome.data["steps"]), "it looks again when it is alone"
+
+
+def test_a_process_that_never_ends(component, host, monkeypatch):
+    monkeypatch.setattr("ansible_collections.hardway.kubernetes.plugins.modules.component._patience", lambda _: 0.05)
+    host.journal.parent.mkdir(parents=True)
+    descriptor = os.open(host.journal.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        outcome = component(**host.files(config="new"))
+        assert component(check=True, **host.files(config="new")).data["changed"], "a check run changes nothing"
+    finally:
+        os.close(descriptor)
+    assert outcome.message == (
+        f"another run is still changing this host: its process has the lock of {host.journal.parent} after 0 s. "
+        "Nothing was replaced. Wait until it has ended, then run again."
+    )
     assert not (host.etc / "config").exists()
 
 

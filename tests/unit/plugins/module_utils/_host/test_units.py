@@ -34,6 +34,7 @@ class Systemd:
             "ExecMainStartTimestampMonotonic": "0",
             "InvocationID": "1",
             "DropInPaths": "",
+            "NRestarts": "0",
             **properties,
         }
         self.states: list[str] = []
@@ -271,6 +272,81 @@ def test_an_endpoint_that_stays_ill():
 def test_a_unit_that_never_becomes_active():
     with pytest.raises(UnitError, match=r"its state is activating \(start\)"):
         unit(ActiveState="activating", SubState="start").wait(None, timeout=0.05)
+
+
+@pytest.mark.parametrize(("restarts", "state"), [("2", "auto-restart"), ("3", "start")])
+def test_a_program_that_ends_again_and_again_is_not_waited_for(restarts, state):
+    """What was there before can be put back the sooner."""
+    with pytest.raises(
+        UnitError, match=r"^etcd\.service does not run: its program ended 3 times within 0 s\n"
+    ) as caught:
+        unit(ActiveState="activating", SubState=state, NRestarts=restarts).wait(None, timeout=60, patient=False)
+    assert str(caught.value).endswith(JOURNAL)
+
+
+@pytest.mark.parametrize(("restarts", "state"), [("2", "start"), ("1", "auto-restart")])
+def test_a_program_that_ended_twice_may_still_run(restarts, state):
+    tested = unit(SubState=state, NRestarts=restarts)
+    tested._run.states = ["activating", "active"]
+    assert tested.wait(None, timeout=60, patient=False) < 5
+
+
+def test_the_ends_of_the_program_before_do_not_count():
+    tested = unit(ActiveState="activating", SubState="auto-restart", NRestarts="9", InvocationID="1")
+    with pytest.raises(UnitError, match="systemd has not started it again yet"):
+        tested.wait(None, timeout=0.05, previous="1", patient=False)
+
+
+def test_where_nothing_can_be_put_back_a_program_may_end_as_often_as_it_likes():
+    """It may wait for another host in this way."""
+    tested = unit(SubState="auto-restart", NRestarts="9")
+    tested._run.states = ["activating", "active"]
+    assert tested.wait(None, timeout=60) < 5
+
+
+def test_the_journal_begins_with_the_last_start():
+    tested = unit()
+    tested.journal()
+    assert not [word for word in tested._run.commands[-1] if word.startswith("--since")]
+    tested.systemctl("daemon-reload")
+    begun = time.time()
+    tested.systemctl("--no-block", "restart", "etcd.service")
+    tested.journal()
+    (since,) = [word for word in tested._run.commands[-1] if word.startswith("--since=@")]
+    assert float(since.partition("@")[2]) == pytest.approx(begun, abs=1)
+
+
+# --- reloading ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """The child processes of nginx; of a list of sets each look gets the next one."""
+    looks: list[set[int]] = []
+    monkeypatch.setattr(_systemd_unit, "_children", lambda _pid: sorted(looks.pop(0) if len(looks) > 1 else looks[0]))
+    monkeypatch.setattr(_systemd_unit, "_RELOAD_SECONDS", 0.05)
+    return looks
+
+
+def test_a_reload_is_done_when_there_is_a_new_worker(workers):
+    workers += [{7, 8}, {7, 8}, {8, 9}]
+    unit(MainPID="6").reload()
+    assert workers == [{8, 9}]
+
+
+def test_a_reload_after_which_the_old_workers_go_on(workers):
+    """As nginx does when it cannot bind an address, although nginx -t was content."""
+    workers.append({7, 8})
+    with pytest.raises(
+        UnitError, match=r"etcd\.service goes on with the files that it had: it has no new process"
+    ) as caught:
+        unit(MainPID="6").reload()
+    assert str(caught.value).endswith(JOURNAL)
+
+
+def test_a_reload_of_what_has_no_workers(workers):
+    workers.append(set())
+    unit(MainPID="6").reload()
 
 
 # --- health endpoints -----------------------------------------------------------------------------
