@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
@@ -62,10 +63,12 @@ def cluster(
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
     problems += differences(wanted, converted)
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
+    problems += existing_problems(shape, readings, wanted, converted)
     found = status(shape, readings)
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted)
-    plan["etcd"] = membership(shape, found["hosts"])
+    directories = {host: str({**wanted, **converted[host]}.get("etcd_data_directory")) for host in shape["etcd"]}
+    plan["etcd"] = membership(shape, found["hosts"], directories)
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
         spec = specification(shape, wanted, catalogue, architectures)
