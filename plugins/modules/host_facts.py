@@ -165,6 +165,9 @@ reading:
         api_server:
           description: URL at which its kubelet reaches the API. Empty without one.
           type: str
+        api_version:
+          description: Version of the API server that answers there. Empty where none does.
+          type: str
         kubelet_names:
           description: Names for which the host has the certificate of a node.
           type: list

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, release_versions
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
     cluster_warnings,
     host_problems,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releases import (
+    Chapters,
+    chapters,
+    release_problems,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
@@ -38,6 +44,8 @@ def cluster(
     host_variables: t.Mapping[str, t.Mapping[str, t.Any]],
     readings: t.Mapping[str, Reading],
     catalogue: Catalogue,
+    pki: PkiIdentity | None = None,
+    runs: Chapters | None = None,
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
@@ -49,6 +57,8 @@ def cluster(
     :param host_variables: what each host's variables give them, with ``node_address`` and ``ansible_host``.
     :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
     :param catalogue: the release catalogue.
+    :param pki: the identity of the PKI directory; None to compare nothing with it.
+    :param runs: the chapters of the run; all of them unless given.
     """
     errors = {host: wrong_arguments(known, given) for host, given in host_variables.items()}
     said = {message for messages in errors.values() for message in messages}
@@ -63,8 +73,11 @@ def cluster(
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
     problems += differences(wanted, converted)
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
-    problems += existing_problems(shape, readings, wanted, converted)
+    problems += existing_problems(shape, readings, wanted, converted) + identity_problems(shape, readings, pki)
     found = status(shape, readings)
+    versions = _wanted_versions(wanted, catalogue)
+    if versions:
+        problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted)
     directories = {host: str({**wanted, **converted[host]}.get("etcd_data_directory")) for host in shape["etcd"]}
@@ -89,6 +102,15 @@ def _unknown_hosts(parts: t.Mapping[str, t.Iterable[str]], host_variables: t.Con
         for host in hosts
         if host not in host_variables
     ]
+
+
+def _wanted_versions(wanted: t.Mapping[str, t.Any], catalogue: Catalogue) -> dict[str, str]:
+    """Return the wanted versions; nothing where the catalogue does not have them, which is a problem of its own."""
+    try:
+        release = wanted["cluster_release"] or catalogue["default_release"]
+        return release_versions(catalogue, release, versions=wanted["cluster_versions"])
+    except HardwayError:
+        return {}
 
 
 def _given(known: Options, given: t.Mapping[str, t.Any]) -> Options:

@@ -176,6 +176,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
+    identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
     return {
         "read_at": time.time(),
@@ -199,7 +200,10 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "programs": _programs(),
         "etcd": etcd,
         "cluster": cluster_identity.settings(_text),
-        "identity": cluster_identity.identity(_text),
+        "identity": {
+            **identity_read,
+            "api_version": cluster_identity.api_version(identity_read["api_server"], identity_read["kubelet_names"]),
+        },
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
         "openvswitch": _has_module("openvswitch"),
