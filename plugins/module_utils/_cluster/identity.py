@@ -169,11 +169,11 @@ def _missing(pki: PkiIdentity, wanted: t.Mapping[str, t.Iterable[str]]) -> list[
     if not files:
         return []
     hosts = list(dict.fromkeys(host for name in files for host in wanted[name]))
+    verb, them = ("is", "it") if len(files) == 1 else ("are", "them")
     return [
-        f"cluster_pki_directory {pki['directory']}: {', '.join(files)} {'is' if len(files) == 1 else 'are'} missing "
-        f"there, and {', '.join(hosts)} belong to a cluster that has it; another one would not fit. Bring the "
-        f"directory back, whole, from the machine that built the cluster or from a backup; {_RECOVER}. For a new "
-        "cluster, take hosts that do not belong to one"
+        f"cluster_pki_directory {pki['directory']}: {', '.join(files)} {verb} missing there, and the cluster on "
+        f"{', '.join(hosts)} has {them}; new ones would not fit. Bring the directory back, whole, from the machine "
+        f"that built the cluster or from a backup; {_RECOVER}. For a new cluster, take hosts that do not belong to one"
     ]
 
 

@@ -183,7 +183,9 @@ def pki_problems(compute, directory):
 
 def test_the_pki_directory_is_read(compute, tmp_path):
     (problem,) = pki_problems(compute, tmp_path / "none")
-    assert problem.startswith(f"cluster_pki_directory {tmp_path}/none: ca.pem is missing there, and wrk01 belong")
+    assert problem.startswith(
+        f"cluster_pki_directory {tmp_path}/none: ca.pem is missing there, and the cluster on wrk01 has it;"
+    )
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     (problem,) = pki_problems(compute, tmp_path)
     assert problem.startswith(f"cluster_pki_directory {tmp_path}: ca.pem is another authority than that of wrk01")

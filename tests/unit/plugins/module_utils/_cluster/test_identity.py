@@ -86,10 +86,11 @@ def another(file: str, what: str, key: str, owners: str = "ctl01, ctl02") -> lis
 
 
 def missing(files: str, verb: str = "is", owners: str = "ctl01, ctl02") -> list[str]:
+    them = "it" if verb == "is" else "them"
     return [
-        f"cluster_pki_directory {DIRECTORY}: {files} {verb} missing there, and {owners} belong to a cluster that has "
-        "it; another one would not fit. Bring the directory back, whole, from the machine that built the cluster or "
-        f"from a backup; {RECOVER}. For a new cluster, take hosts that do not belong to one"
+        f"cluster_pki_directory {DIRECTORY}: {files} {verb} missing there, and the cluster on {owners} has {them}; new "
+        "ones would not fit. Bring the directory back, whole, from the machine that built the cluster or from a "
+        f"backup; {RECOVER}. For a new cluster, take hosts that do not belong to one"
     ]
 
 
