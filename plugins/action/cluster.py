@@ -10,6 +10,7 @@ Everything that needs Ansible is here: argument specifications, variables and re
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -21,12 +22,19 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import value
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, read_catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import (
+    FILES,
+    PkiIdentity,
+    pki_identity,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releases import chapters
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
     options,
     settings,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import PrivateKey, public_bytes
 
 # The task sets the variable to false, and only --extra-vars win over that.
 _BECOME = (
@@ -54,6 +62,30 @@ def _absolute(name: str, value: t.Any) -> t.Any:
     return os.path.abspath(os.path.expanduser(value)) if known else value
 
 
+def _public_half(pem: str | None) -> str | None:
+    """Return the SHA-256 of the public half of a key; None for one that cannot be read."""
+    try:
+        return hashlib.sha256(public_bytes(PrivateKey.load((pem or "").encode("utf-8")).public)).hexdigest()
+    except (ValueError, NameError):
+        # Another kind of key, or a control node without cryptography: its certificate is compared instead.
+        return None
+
+
+def _pki_directory(path: t.Any) -> PkiIdentity | None:
+    """Return the identity of the PKI directory, which the role ca fills later; None where it is not known."""
+    if not path:
+        return None
+    texts: dict[str, str | None] = {}
+    for name in FILES:
+        try:
+            texts[name] = pathlib.Path(str(path), name).read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            texts[name] = None
+    return pki_identity(str(path), texts, service_account=_public_half(texts.get("service-account-key.pem")))
+
+
 class ActionModule(ActionBase):
     """Compute the value on the control node. No host is asked."""
 
@@ -68,19 +100,22 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec({"readings": {"type": "str", "required": True}})
         known = _known_options()
         own = self._own(known, task_vars)
-        parts = settings(known, own).get("cluster_hosts", {})
-        hosts = list(dict.fromkeys(host for part in parts.values() for host in part if host in task_vars["hostvars"]))
-        host_variables = {host: self._variables(host, known, task_vars) for host in hosts}
+        wanted = settings(known, own)
+        parts = wanted.get("cluster_hosts", {})
+        names = list(dict.fromkeys(host for part in parts.values() for host in part if host in task_vars["hostvars"]))
+        hosts = {host: task_vars["hostvars"][host] for host in names}
         in_run = [host for host in task_vars["ansible_play_hosts_all"] if host in hosts]
         catalogue: Catalogue = read_catalogue()
         try:
             computed = value.cluster(
                 known=known,
                 values=own,
-                host_variables=host_variables,
-                readings={host: self._reading(host, str(arguments["readings"]), task_vars) for host in in_run},
+                host_variables={host: self._variables(variables, known) for host, variables in hosts.items()},
+                readings={host: self._reading(hosts[host], str(arguments["readings"])) for host in in_run},
                 catalogue=catalogue,
-                encryption=self._encryption(str(settings(known, own).get("cluster_pki_directory", ""))),
+                encryption=self._encryption(str(wanted.get("cluster_pki_directory") or "")),
+                pki=_pki_directory(wanted.get("cluster_pki_directory")),
+                runs=chapters(task_vars.get("ansible_run_tags", ["all"]), task_vars.get("ansible_skip_tags", [])),
             )
         except HardwayError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -123,8 +158,7 @@ class ActionModule(ActionBase):
                     raise
         return found
 
-    def _variables(self, host: str, known: Options, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        variables = task_vars["hostvars"][host]
+    def _variables(self, variables: t.Mapping[str, t.Any], known: Options) -> dict[str, t.Any]:
         found = {}
         for name in (*known, "node_address", "ansible_host"):
             try:
@@ -135,7 +169,7 @@ class ActionModule(ActionBase):
                 continue
         return found
 
-    def _reading(self, host: str, name: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _reading(self, variables: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
         """Return what this run read of a host. A fact cache, which may hold an older reading, has no part in it."""
-        registered = task_vars["hostvars"][host].get(name) or {}
+        registered = variables.get(name) or {}
         return t.cast(dict[str, t.Any], _plain(registered.get("reading") or {}))

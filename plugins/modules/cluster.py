@@ -16,6 +16,8 @@ description:
     hosts. Roles look values up in it; they derive nothing.
   - It runs once, on the control node, and asks no host. The role P(hardway.kubernetes.cluster#role) registers its
     result as the variable C(cluster) of every host.
+  - It compares the PKI directory (C(cluster_pki_directory)) with the keys on the hosts, and the wanted versions with
+    theirs, also for the chapters that C(--tags) and C(--skip-tags) choose. C(plan.problems) has what must not happen.
   - It reads every variable that is an option in a role's argument specification, so that a new setting needs no
     change here.
 notes:

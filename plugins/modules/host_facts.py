@@ -136,6 +136,9 @@ reading:
       description: The etcd data of the host, and the members as its own etcd knows them.
       type: dict
       contains:
+        directory:
+          description: Data directory of its unit; V(/var/lib/etcd) without one.
+          type: str
         data:
           description: C(cluster_id) and C(member_id) of the data directory, from its write-ahead log; none without
             data. Where etcd does not run and its data is damaged, C(damaged) has the file and what is wrong with it.
@@ -162,10 +165,47 @@ reading:
           description: Names of the members that this one was first started with.
           type: list
           elements: str
+        was_healthy:
+          description: Whether the member was healthy once, or joined a cluster. Without data, it has lost it then.
+          type: bool
     cluster:
-      description: Settings of the cluster on the host, by variable, from the unit of its controller manager.
+      description: Settings that the cluster on the host was made with, by variable, from its units, the kubelet's
+        configuration file and flannel's lease.
       type: dict
       sample: {"cluster_pod_cidr": "10.200.0.0/16"}
+    identity:
+      description: The keys and names that distinguish the cluster on the host from another one, without secrets.
+      type: dict
+      contains:
+        certificates:
+          description:
+            - The certificates in the files of the authorities and of the service account's key, by path.
+            - Of each C(certificate) and C(public_key), which are SHA-256 sums of their DER, and C(key), its algorithm
+              and size.
+          type: dict
+          sample: {"/etc/etcd/ca.pem": [{"certificate": "9f86...", "public_key": "60303...", "key": "rsa 2048"}]}
+        encryption_keys:
+          description: C(provider), C(name) and C(sha256) of each key that encrypts objects in etcd. None where the host
+            does not have a file of them.
+          type: list
+          elements: dict
+        issuers:
+          description: Issuers of service account tokens that its API server accepts; the first is its own.
+          type: list
+          elements: str
+        etcd_prefix:
+          description: Prefix of its API server's keys in etcd. Empty without an API server.
+          type: str
+        api_server:
+          description: URL at which its kubelet reaches the API. Empty without one.
+          type: str
+        api_version:
+          description: Version of the API server that answers there. Empty where none does.
+          type: str
+        kubelet_names:
+          description: Names for which the host has the certificate of a node.
+          type: list
+          elements: str
     nodes:
       description:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,

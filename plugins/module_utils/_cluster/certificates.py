@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
@@ -25,11 +26,17 @@ def service_address(cidr: str) -> str:
     return str(ipaddress.ip_network(cidr)[1])
 
 
+def _server_host(server: t.Any) -> list[str]:
+    """Return the name or address of a URL; nothing where it has none."""
+    found = re.match(r"https?://(?:\[([^\]]+)\]|([^/:?#\s]+))", str(server or ""))
+    return [found[1] or found[2]] if found else []
+
+
 def api_names(shape: Topology, settings: Settings) -> list[str]:
     """Return every name and address at which an API server, or the etcd beside it, is reached.
 
     These are the values of ``-hostname`` in the article: the API's own Service, loopback, and every controller, etcd
-    host and load balancer by name and by address; then ``ca_extra_sans``.
+    host and load balancer by name and by address; then the host of ``cluster_api_server``, and ``ca_extra_sans``.
     """
     names = [
         service_address(str(settings["cluster_service_cidr"])),
@@ -42,6 +49,7 @@ def api_names(shape: Topology, settings: Settings) -> list[str]:
     ]
     for host in [*shape["controllers"], *shape["etcd"], *shape["load_balancers"]]:
         names += [host, str(shape["addresses"][host])]
+    names += _server_host(settings["cluster_api_server"])
     return list(dict.fromkeys([*names, *settings["ca_extra_sans"]]))
 
 

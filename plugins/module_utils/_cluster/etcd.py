@@ -43,14 +43,19 @@ def surplus(shape: Topology, members: t.Iterable[t.Mapping[str, t.Any]]) -> list
     return [dict(member) for member in members if not _belongs(shape, member)]
 
 
-def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] | None]) -> Membership:
+def membership(
+    shape: Topology,
+    readings: t.Mapping[str, t.Mapping[str, t.Any] | None],
+    directories: t.Mapping[str, str] | None = None,
+) -> Membership:
     """Return what has to be done with the members of a cluster.
 
-    A host is part of a new cluster only when no etcd host has data and all of them were read in this run. In all other
-    cases the running cluster decides.
+    A host is part of a new cluster only when no etcd host has data or had some that was healthy, and all of them were
+    read in this run. In all other cases the running cluster decides.
 
     :param shape: see :func:`topology.topology`.
     :param readings: readings of ``host_facts`` by etcd host; empty for a host that is not part of the run.
+    :param directories: data directories of the inventory, by host, where they are known.
     :returns: ``new`` (all start together), ``joining`` (hosts that join an existing cluster), ``surplus`` (whether
         there are members that the inventory does not have) and ``problems``.
     """
@@ -59,7 +64,8 @@ def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] |
         return {"new": False, "joining": [], "surplus": False, "problems": ["no etcd host was read in this run"]}
     data = {host: etcd["data"] for host, etcd in known.items() if etcd["data"]}
     empty = [host for host in shape["etcd"] if host in known and host not in data]
-    new = not data and known.keys() >= set(shape["etcd"])
+    gone = [] if data else _healthy_once(known)
+    new = not data and not gone and known.keys() >= set(shape["etcd"])
     members = _members(known)
     return {
         "new": new,
@@ -67,8 +73,57 @@ def membership(shape: Topology, readings: t.Mapping[str, t.Mapping[str, t.Any] |
         "surplus": bool(surplus(shape, members)),
         "problems": damaged(data, members=len(shape["etcd"]))
         + _foreign(known, whole(data), members)
-        + _lost(empty, members),
+        + _without_data(known, empty, gone, members, directories or {}),
     }
+
+
+def _healthy_once(known: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    return [host for host, etcd in known.items() if etcd.get("was_healthy")]
+
+
+def _without_data(
+    known: t.Mapping[str, t.Mapping[str, t.Any]],
+    empty: t.Iterable[str],
+    gone: t.Sequence[str],
+    members: t.Sequence[t.Mapping[str, t.Any]],
+    directories: t.Mapping[str, str],
+) -> list[str]:
+    elsewhere = _elsewhere(known, empty, directories)
+    others = [host for host in empty if host not in elsewhere]
+    return list(elsewhere.values()) + _gone([host for host in gone if host in others], known) + _lost(others, members)
+
+
+def _elsewhere(
+    known: t.Mapping[str, t.Mapping[str, t.Any]], empty: t.Iterable[str], directories: t.Mapping[str, str]
+) -> dict[str, str]:
+    """Return hosts without data in the directory of their unit, where the inventory has another directory.
+
+    Their data may be whole in the other one: nothing may be replaced or started.
+    """
+    return {
+        host: f"{host}: its etcd runs with the data directory {known[host]['directory']}, which has no data, and "
+        f"etcd_data_directory of the inventory is {directories[host]}. Nothing was changed, and the member must not "
+        "be replaced: its data may be whole elsewhere. Put the directory that has it (it contains member/wal) into "
+        "etcd_data_directory and, on the host, into --data-dir and ReadWritePaths of "
+        "/etc/systemd/system/etcd.service, then: systemctl daemon-reload && systemctl restart etcd"
+        for host in empty
+        if known[host].get("started_with")
+        and host in directories
+        and known[host].get("directory", directories[host]) != directories[host]
+    }
+
+
+def _gone(hosts: t.Sequence[str], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Return what is said where every member lost its data: an empty cluster in its place is never started."""
+    if not hosts:
+        return []
+    places = ", ".join(dict.fromkeys(str(known[host].get("directory", "/var/lib/etcd")) for host in hosts))
+    return [
+        f"{', '.join(hosts)}: etcd was healthy there, and its data directory ({places}) has no data any more. A new, "
+        "empty cluster was not started. Bring the data back, or restore a snapshot: ansible-playbook "
+        "hardway.kubernetes.etcd_restore -e etcd_snapshot=FILE. To give up what the cluster held, remove "
+        "/etc/etcd/bootstrap.env on these hosts"
+    ]
 
 
 def _members(known: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:

@@ -289,16 +289,6 @@ def _system(host: str, facts: Reading, settings: Settings, architectures: t.Sequ
     return problems
 
 
-def _existing(host: str, facts: Reading, settings: Settings) -> list[str]:
-    return [
-        f"{host}: the cluster on it was made with {variable}={found}, the inventory says "
-        f"{settings[variable]}; an existing cluster cannot change it: put the old value back, or build a "
-        "new cluster"
-        for variable, found in facts["cluster"].items()
-        if str(settings[variable]) != found
-    ]
-
-
 def _cni(host: str, facts: Reading, settings: Settings) -> list[str]:
     chosen = settings["cluster_pod_network"]
     ours = {f"10-{network}.conflist": network for network in POD_NETWORKS}
@@ -377,7 +367,6 @@ def host_problems(
             continue
         problems += _system(host, found, settings, catalogue["architectures"])
         problems += _resources(host, found, settings, member=host in shape["etcd"])
-        problems += _existing(host, found, settings)
         problems += occupied(host, found, shape, settings)
         if host in shape["workers"]:
             problems += _cni(host, found, settings) + _datapath(host, found, settings)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, release_versions
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
     drop_in_problems,
     drop_in_warnings,
@@ -18,13 +18,20 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryp
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.probes import probes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
     cluster_problems,
     cluster_warnings,
     host_problems,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releases import (
+    Chapters,
+    chapters,
+    release_problems,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
@@ -49,6 +56,8 @@ def cluster(
     readings: t.Mapping[str, Reading],
     catalogue: Catalogue,
     encryption: tuple[str, str] | None = None,
+    pki: PkiIdentity | None = None,
+    runs: Chapters | None = None,
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
@@ -61,6 +70,8 @@ def cluster(
     :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
     :param catalogue: the release catalogue.
     :param encryption: path and content of the encryption configuration, where there is one.
+    :param pki: the identity of the PKI directory; None to compare nothing with it.
+    :param runs: the chapters of the run; all of them unless given.
     """
     errors = {host: wrong_arguments(known, given) for host, given in host_variables.items()}
     said = {message for messages in errors.values() for message in messages}
@@ -76,12 +87,17 @@ def cluster(
     problems += differences(wanted, converted) + flag_problems(shape, converted)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
+    problems += existing_problems(shape, readings, wanted, converted) + identity_problems(shape, readings, pki)
     found = status(shape, readings)
+    versions = _wanted_versions(wanted, catalogue)
+    if versions:
+        problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
     plan["warnings"] += drop_in_warnings(shape, readings) + (encryption_warnings(*encryption) if encryption else [])
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
-    plan["etcd"] = membership(shape, found["hosts"])
+    directories = {host: str({**wanted, **converted[host]}.get("etcd_data_directory")) for host in shape["etcd"]}
+    plan["etcd"] = membership(shape, found["hosts"], directories)
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
         spec = specification(shape, wanted, catalogue, architectures)
@@ -102,6 +118,15 @@ def _unknown_hosts(parts: t.Mapping[str, t.Iterable[str]], host_variables: t.Con
         for host in hosts
         if host not in host_variables
     ]
+
+
+def _wanted_versions(wanted: t.Mapping[str, t.Any], catalogue: Catalogue) -> dict[str, str]:
+    """Return the wanted versions; nothing where the catalogue does not have them, which is a problem of its own."""
+    try:
+        release = wanted["cluster_release"] or catalogue["default_release"]
+        return release_versions(catalogue, release, versions=wanted["cluster_versions"])
+    except HardwayError:
+        return {}
 
 
 def _given(known: Options, given: t.Mapping[str, t.Any]) -> Options:

@@ -19,10 +19,11 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client im
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage import damage
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition, unknown_condition
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
-__all__ = ("UNITS", "cni_configurations", "collect", "flag_values", "nodes")
+__all__ = ("UNITS", "cni_configurations", "collect", "nodes")
 
 #: Units whose state is read.
 UNITS = (
@@ -44,14 +45,6 @@ _KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.ku
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
 _ETCD_FILES = {"ca_cert": "ca", "client_cert": "kubernetes", "client_key": "kubernetes-key"}
-# Settings of an existing cluster, read from the units that the roles write.
-_CLUSTER_FLAGS = {
-    "/etc/systemd/system/kube-controller-manager.service": {
-        "cluster-cidr": "cluster_pod_cidr",
-        "service-cluster-ip-range": "cluster_service_cidr",
-        "cluster-name": "cluster_name",
-    },
-}
 
 
 def _text(path: str) -> str:
@@ -68,16 +61,6 @@ def _output(run: Run, command: list[str]) -> str:
         return run(command)[1]
     except OSError:
         return ""
-
-
-def flag_values(unit: str, flags: t.Mapping[str, str]) -> dict[str, str]:
-    """Return the values of command line flags in the text of a unit file, by the mapped name."""
-    found = {}
-    for flag, name in flags.items():
-        match = re.search(rf"--{re.escape(flag)}=(\S+)", unit)
-        if match:
-            found[name] = match.group(1)
-    return found
 
 
 def _os_release() -> dict[str, str]:
@@ -124,9 +107,10 @@ def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
 
 def _etcd(*, runs: bool) -> dict[str, t.Any]:
     """Return the owner of this host's data and the members: from its own etcd, else from its bootstrap file."""
-    unit = flag_values(_text("/etc/systemd/system/etcd.service"), {"data-dir": "data"})
+    unit = cluster_identity.flag_values(_text("/etc/systemd/system/etcd.service"), {"data-dir": "data"})
     directory = unit.get("data", "/var/lib/etcd")
-    started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", _text("/etc/etcd/bootstrap.env"), re.MULTILINE)
+    bootstrap = _text("/etc/etcd/bootstrap.env")
+    started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", bootstrap, re.MULTILINE)
     members: list[dict[str, t.Any]] = []
     found = unknown_condition()
     data = identity(directory)
@@ -143,6 +127,7 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
             # A learner, or a member that is not ready.
             pass
     return {
+        "directory": directory,
         "data": data,
         **found,
         "free_mib": {directory: _free_mib(directory)},
@@ -156,6 +141,7 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
             for member in members
         ],
         "started_with": [entry.split("=", 1)[0] for entry in started.group(1).split(",")] if started else [],
+        "was_healthy": bool(re.search(r"^ETCD_INITIAL_CLUSTER_STATE=existing$", bootstrap, re.MULTILINE)),
     }
 
 
@@ -202,10 +188,8 @@ def collect(*, run: Run) -> dict[str, t.Any]:
     resolv = _text("/etc/resolv.conf")
     unit_states = system.states(functools.partial(_output, run))
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
+    identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
-    cluster: dict[str, str] = {}
-    for path, flags in _CLUSTER_FLAGS.items():
-        cluster.update(flag_values(_text(path), flags))
     return {
         "read_at": time.time(),
         "hostname": socket.gethostname(),
@@ -231,7 +215,11 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "drop_ins": drop_ins(UNITS),
         "programs": _programs(),
         "etcd": etcd,
-        "cluster": cluster,
+        "cluster": cluster_identity.settings(_text),
+        "identity": {
+            **identity_read,
+            "api_version": cluster_identity.api_version(identity_read["api_server"], identity_read["kubelet_names"]),
+        },
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
         "openvswitch": _has_module("openvswitch"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import typing as t
 
 import pytest
@@ -138,14 +139,21 @@ def test_all_but_the_addons(cluster: Cluster, inventory: str) -> None:
 
 
 def test_a_host_without_its_certificates(cluster: Cluster, inventory: str, tmp_path: pathlib.Path) -> None:
-    """A chapter says which earlier one it lacks."""
+    """Another PKI directory is refused, and a chapter says which earlier one it lacks."""
     worker = cluster.workers[-1]
     before = snapshot(cluster)
     elsewhere = variables(cluster_pki_directory=str(tmp_path))
     refused = run(inventory, "--tags=worker", f"--limit={worker.name}", *elsewhere, succeeds=False)
     assert refused.returncode != 0
     assert refused.changed == []
-    assert f"{tmp_path}/ca.pem is not on the control node" in " ".join(refused.failures)
+    found = " ".join(refused.failures)
+    assert (
+        f"cluster_pki_directory {tmp_path}: ca.pem is missing there, and the cluster on {worker.name} has it;" in found
+    )
+    shutil.copy(cluster.pki / "ca.pem", tmp_path)
+    refused = run(inventory, "--tags=worker", f"--limit={worker.name}", *elsewhere, succeeds=False)
+    assert refused.returncode != 0
+    assert f"{tmp_path}/{worker.name}.pem is not on the control node" in " ".join(refused.failures)
     assert "--tags ca" in " ".join(refused.failures)
     assert touched(before, snapshot(cluster)) == {}
 

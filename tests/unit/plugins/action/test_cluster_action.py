@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import typing as t
 from unittest import mock
@@ -25,6 +26,8 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
     ROOT,
     running,
 )
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 class Variables(dict):
@@ -57,6 +60,7 @@ def compute():
         hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
         broken: t.Mapping[str, t.Collection[str]] | None = None,
         check: bool = False,
+        wrap: type[dict[str, t.Any]] = dict,
         **everywhere: t.Any,
     ) -> dict[str, t.Any]:
         answers = {host: {"changed": False, "reading": found} for host, found in running().items()}
@@ -76,7 +80,7 @@ def compute():
             **MADE,
             "cluster_hosts": PARTS,
             **everywhere,
-            "hostvars": hostvars,
+            "hostvars": wrap(hostvars),
             "ansible_play_hosts_all": [*play_hosts, "bastion"],
             "ansible_playbook_python": "/opt/ansible/bin/python",
         }
@@ -224,3 +228,76 @@ def test_the_pki_directory_is_relative_to_the_current_one(compute, monkeypatch, 
     found = compute(cluster_pki_directory=given, hosts=everywhere)
     assert found["plan"]["problems"] == []
     assert found["spec"]["pki_directory"] == directory.format(tmp_path)
+
+
+# --- the PKI directory ----------------------------------------------------------------------------
+
+
+def pki_problems(compute, directory):
+    """Return the problems of a run with a PKI directory on hosts that have another authority."""
+    found = running()
+    certificate = {"certificate": "00", "public_key": "ab" * 32, "key": "rsa 2048"}
+    found["wrk01"]["identity"]["certificates"] = {"/var/lib/kubernetes/ca.pem": [certificate]}
+    registered = {"wrk01": {"reading": found["wrk01"]}}
+    return compute(cluster_pki_directory=str(directory), registered=registered)["plan"]["problems"]
+
+
+def test_the_pki_directory_is_read(compute, tmp_path):
+    (problem,) = pki_problems(compute, tmp_path / "none")
+    assert problem.startswith(
+        f"cluster_pki_directory {tmp_path}/none: ca.pem is missing there, and the cluster on wrk01 has it;"
+    )
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (problem,) = pki_problems(compute, tmp_path)
+    assert problem.startswith(f"cluster_pki_directory {tmp_path}: ca.pem is another authority than that of wrk01")
+    (tmp_path / "ca.pem").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    assert pki_problems(compute, tmp_path) == []
+
+
+def test_the_public_half_of_the_service_accounts_key(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = key.public_key().public_bytes(serialization.Encoding.DER, form)
+    style = serialization.PrivateFormat.TraditionalOpenSSL
+    pem = key.private_bytes(serialization.Encoding.PEM, style, serialization.NoEncryption())
+    (tmp_path / "service-account-key.pem").write_bytes(pem)
+    found = cluster._pki_directory(tmp_path)
+    assert found["keys"] == {"service-account-key.pem": [hashlib.sha256(public).hexdigest()]}
+    (tmp_path / "service-account-key.pem").write_text("no key")
+    assert cluster._pki_directory(tmp_path)["keys"] == {"service-account-key.pem": []}
+    assert cluster._pki_directory("") is None
+
+
+def test_the_variables_of_a_host_are_made_once(compute):
+    """Ansible makes all variables of a host at each look."""
+
+    class Hostvars(dict):
+        looks: t.ClassVar[list[str]] = []
+
+        def __getitem__(self, host: str) -> t.Any:
+            self.looks.append(host)
+            return super().__getitem__(host)
+
+    compute(wrap=Hostvars)
+    assert sorted(Hostvars.looks) == sorted(ADDRESSES)
+
+
+@pytest.mark.parametrize(
+    ("tags", "refused"),
+    [
+        ({}, False),
+        ({"ansible_run_tags": ["all"], "ansible_skip_tags": []}, False),
+        ({"ansible_run_tags": ["worker"]}, True),
+        ({"ansible_run_tags": ["worker", "apiserver"]}, False),
+        ({"ansible_run_tags": ["all"], "ansible_skip_tags": ["apiserver"]}, True),
+    ],
+)
+def test_the_tags_of_the_run(compute, tags, refused):
+    registered = {}
+    for host, found in running().items():
+        found["programs"] = {
+            name: "1.36.3" if name.startswith("kube") else text for name, text in found["programs"].items()
+        }
+        registered[host] = {"reading": found}
+    problems = compute(registered=registered, **tags)["plan"]["problems"]
+    assert [problem[:34] for problem in problems] == ["kubelet: wrk01, wrk02 would get 1."] * refused

@@ -12,6 +12,7 @@ import pathlib
 import typing as t
 
 import yaml
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import identity, releases
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import settings as settings_module
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import topology as topology_module
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import read_catalogue
@@ -92,6 +93,8 @@ def computed(
     hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
     parts: t.Mapping[str, list[str]] | None = None,
     play: t.Mapping[str, t.Any] | None = None,
+    pki: identity.PkiIdentity | None = None,
+    runs: releases.Chapters | None = None,
     **everywhere: t.Any,
 ) -> dict[str, t.Any]:
     """Return the cluster that the action plugin computes from an inventory.
@@ -99,6 +102,8 @@ def computed(
     :param hosts: variables of single hosts; a new host is part of the inventory too.
     :param parts: hosts by part, where they are others than the article's.
     :param play: variables of the play, which are not among those of the hosts.
+    :param pki: the identity of the PKI directory.
+    :param runs: the chapters of the run.
     :param everywhere: variables of all hosts.
     """
     shared = {**MADE, "cluster_hosts": {**PARTS, **(parts or {})}, **(play or {}), **everywhere}
@@ -111,4 +116,6 @@ def computed(
         host_variables={host: {**everywhere, **variables} for host, variables in own.items()},
         readings=readings,
         catalogue=CATALOGUE,
+        pki=pki,
+        runs=runs,
     )

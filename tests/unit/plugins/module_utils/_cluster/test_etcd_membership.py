@@ -135,3 +135,42 @@ def test_surplus():
     assert surplus(TOPOLOGY, members(*runs)) == members("ctl09")
     unnamed = [{"id": "1", "name": "", "peer_urls": [f"https://{TOPOLOGY['addresses']['ctl02']}:2380"]}]
     assert surplus(TOPOLOGY, unnamed) == []
+
+
+def lost(directory="/var/lib/etcd"):
+    etcd = {"data": None, "members": [], "started_with": NAMES, "was_healthy": True, "directory": directory}
+    return {"etcd": etcd}
+
+
+def test_a_cluster_whose_data_is_gone_is_not_started_as_a_new_one():
+    found = result(ctl01=lost(), ctl02=lost(), ctl03=lost())
+    assert found["new"] is False
+    (problem,) = found["problems"]
+    assert problem.startswith(
+        "ctl01, ctl02, ctl03: etcd was healthy there, and its data directory (/var/lib/etcd) has no"
+    )
+    assert "etcd_restore -e etcd_snapshot=FILE" in problem
+    # One is enough: the others may be new hosts.
+    assert result(ctl01=EMPTY, ctl02=lost(), ctl03=EMPTY)["new"] is False
+    # With a survivor, the cluster that runs decides.
+    assert result(ctl01=host("ctl01", runs=["ctl01"]), ctl02=lost(), ctl03=EMPTY)["problems"] == []
+
+
+def test_a_member_whose_unit_has_another_data_directory_is_never_replaced():
+    directories = dict.fromkeys(NAMES, "/var/lib/etcd")
+    readings = {"ctl01": host("ctl01", runs=NAMES), "ctl02": lost("/srv/etcd"), "ctl03": host("ctl03", runs=NAMES)}
+    (problem,) = membership(TOPOLOGY, readings, directories)["problems"]
+    assert problem.startswith("ctl02: its etcd runs with the data directory /srv/etcd, which has no data, and ")
+    assert "etcd_data_directory of the inventory is /var/lib/etcd" in problem
+    assert "etcd_replace_member" not in problem
+    # In its own directory, data that is missing is lost.
+    readings["ctl02"] = lost()
+    (problem,) = membership(TOPOLOGY, readings, directories)["problems"]
+    assert "etcd_replace_member -e etcd_lost=ctl02" in problem
+
+
+def test_every_unit_has_another_data_directory():
+    found = membership(TOPOLOGY, dict.fromkeys(NAMES, lost("/srv/etcd")), dict.fromkeys(NAMES, "/var/lib/etcd"))
+    assert found["new"] is False
+    assert [problem.split(":")[0] for problem in found["problems"]] == NAMES
+    assert not any("etcd_replace_member" in problem for problem in found["problems"])

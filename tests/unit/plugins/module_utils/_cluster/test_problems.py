@@ -21,7 +21,6 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
 )
 
 APART = "host, pod and service networks must be apart"
-BACK = "an existing cluster cannot change it: put the old value back, or build a new cluster"
 RESOLVERS = "allowed: addresses such as 10.0.0.53, 10.0.0.53:5353 or tls://9.9.9.9, and paths of files"
 SYSTEMS = "debian 12, debian 13, ubuntu 22.04, ubuntu 24.04"
 
@@ -356,10 +355,6 @@ def clock(least: float, most: float) -> dict[str, t.Any]:
     return {"clock_offset_seconds": {"least": least, "most": most}}
 
 
-def made_with(**values: str) -> dict[str, t.Any]:
-    return {"cluster": values}
-
-
 ETCD_OF_ITS_OWN = {"data": None, "members": [], "started_with": []}
 BRIDGE = {"cluster_pod_network": "bridge"}
 LAID = {"cni_configurations": ["10-bridge.conflist"]}
@@ -409,18 +404,6 @@ HOSTS: list[tuple[dict[str, t.Any], dict[str, dict[str, t.Any]], list[str]]] = [
         ["wrk01: is of architecture riscv64; supported: amd64, arm64"],
     ),
     ({}, {"wrk01": {"service_manager": "sh"}}, ["wrk01: process 1 is 'sh', systemd is needed"]),
-    *(
-        (
-            {},
-            {"ctl01": made_with(**{variable: found}), "ctl02": made_with(**{variable: wanted})},
-            [f"ctl01: the cluster on it was made with {variable}={found}, the inventory says {wanted}; {BACK}"],
-        )
-        for variable, found, wanted in (
-            ("cluster_pod_cidr", "10.100.0.0/16", "10.200.0.0/16"),
-            ("cluster_service_cidr", "10.96.0.0/12", "10.32.0.0/24"),
-            ("cluster_name", "other", "kubernetes-the-hard-way"),
-        )
-    ),
     (BRIDGE, {"wrk01": LAID}, []),
     *(
         (

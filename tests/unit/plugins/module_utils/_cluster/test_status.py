@@ -53,7 +53,8 @@ def test_another_host_says_it_where_one_is_silent(silent):
     ("host", "exists"),
     [
         ("ctl01", True),
-        ("wrk01", False),  # A worker says nothing of the cluster.
+        ("wrk01", True),  # Its kubelet's configuration file says what the cluster was made with.
+        ("client", False),
     ],
 )
 def test_a_run_of_one_host(host, exists):

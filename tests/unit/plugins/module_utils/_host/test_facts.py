@@ -84,12 +84,15 @@ def test_a_host_without_a_cluster(host):
     assert facts["etcd"]["free_mib"]["/var/lib/etcd"] > 0
     assert facts["etcd"] | {"free_mib": {}} == {
         "alarms": [],
-        "data": None,
         "database": {},
+        "directory": "/var/lib/etcd",
+        "data": None,
         "free_mib": {},
         "members": [],
         "started_with": [],
+        "was_healthy": False,
     }
+    assert facts["identity"]["certificates"] == {}
     assert set(facts["free_mib"]) == {"/usr/local", "/var/lib"}
     assert all(free > 0 for free in facts["free_mib"].values())
     assert facts["programs"] == facts["nodes"] == {}
@@ -102,8 +105,9 @@ def test_the_reading_is_what_the_documentation_says(host):
     # The action plugin adds it.
     assert contains.keys() ^ facts.keys() == {"clock_offset_seconds"}
     documented = {key for key, entry in contains.items() if "contains" in entry}
-    assert documented == {"clock_offset_seconds", "etcd"}
+    assert documented == {"clock_offset_seconds", "etcd", "identity"}
     assert contains["etcd"]["contains"].keys() == facts["etcd"].keys()
+    assert contains["identity"]["contains"].keys() == facts["identity"].keys()
     assert contains["clock_offset_seconds"]["contains"].keys() == {"least", "most"}
 
 
@@ -124,6 +128,9 @@ def test_an_existing_cluster(host):
         "cluster_name": "kubernetes-the-hard-way",
     }
     assert facts["etcd"]["started_with"] == ["ctl01", "ctl02"]
+    assert facts["etcd"]["was_healthy"] is False
+    host.files["/etc/etcd/bootstrap.env"] = BOOTSTRAP.replace("STATE=new", "STATE=existing")
+    assert host.facts()["etcd"]["was_healthy"] is True
 
 
 def test_units(host):
@@ -286,20 +293,6 @@ def test_free_space_of_a_directory_that_is_yet_to_be_made(tmp_path):
     usage = os.statvfs(tmp_path)
     expected = usage.f_bavail * usage.f_frsize // 1024**2
     assert _host_facts._free_mib(str(tmp_path / "a" / "b")) == pytest.approx(expected, abs=200)
-
-
-@pytest.mark.parametrize(
-    ("unit", "expected"),
-    [
-        ("--cluster-cidr=10.0.0.0/16 \\\n --v=2", {"x": "10.0.0.0/16"}),
-        ("--cluster-cidr=10.0.0.0/16", {"x": "10.0.0.0/16"}),
-        ("--service-cluster-cidr=10.0.0.0/16", {}),
-        ("--cluster-cidr-size=1", {}),
-        ("", {}),
-    ],
-)
-def test_flag_values(unit, expected):
-    assert _host_facts.flag_values(unit, {"cluster-cidr": "x"}) == expected
 
 
 @pytest.mark.parametrize(

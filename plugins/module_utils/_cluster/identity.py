@@ -1,0 +1,200 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare the PKI directory with the keys on the hosts: a run never gives a cluster the keys of another one.
+
+Authorities and the service account's key are compared by public key, so that a renewed certificate is the same. Of
+encryption keys the directory may have more than hosts, in any order, and not fewer.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import certificates, encryption_keys
+
+__all__ = ("FILES", "PkiIdentity", "identity_problems", "pki_identity")
+
+_ENCRYPTION = "encryption-config.yaml"
+_ACCOUNT, _ACCOUNT_KEY = "service-account.pem", "service-account-key.pem"
+_AUTHORITIES = {"ca.pem": "authority", "front-proxy-ca.pem": "front proxy authority"}
+#: Files of the PKI directory whose texts are compared.
+FILES = (*_AUTHORITIES, _ACCOUNT, _ACCOUNT_KEY, _ENCRYPTION)
+_VAULT = "$ANSIBLE_VAULT"
+_ON_HOSTS = {
+    "ca.pem": ("/var/lib/kubernetes/ca.pem", "/etc/etcd/ca.pem"),
+    "front-proxy-ca.pem": ("/var/lib/kubernetes/front-proxy-ca.pem",),
+    _ACCOUNT: ("/var/lib/kubernetes/service-account.pem",),
+}
+_UNITS = ("etcd.service", "kube-apiserver.service", "kubelet.service")
+_RECOVER = "ansible-playbook hardway.kubernetes.pki_recover takes back what hosts still have"
+
+
+class PkiIdentity(t.TypedDict):
+    """The identity of a PKI directory. It does not have a secret."""
+
+    directory: str
+    #: SHA-256 sums of public keys by file; a file that is not there is left out.
+    keys: dict[str, list[str]]
+    #: As ``host_facts`` has them; None without the file.
+    encryption_keys: list[dict[str, str]] | None
+    #: Files that are not compared: encrypted with Ansible Vault, or unreadable.
+    skipped: list[str]
+
+
+def pki_identity(
+    directory: str, texts: t.Mapping[str, str | None], *, service_account: str | None = None
+) -> PkiIdentity:
+    """Return the identity of a PKI directory.
+
+    :param texts: texts of :data:`FILES` by name; None for one that cannot be read; a file that does not exist is left
+        out.
+    :param service_account: SHA-256 of the public half of the service account's key, if the key can be read.
+    """
+    skipped = [name for name, text in texts.items() if text is None or text.lstrip().startswith(_VAULT)]
+    readable = {name: text for name, text in texts.items() if text is not None and name not in skipped}
+    keys = {
+        name: [found["public_key"] for found in certificates(readable[name])]
+        for name in (*_AUTHORITIES, _ACCOUNT)
+        if name in readable
+    }
+    # The key decides; its certificate is issued again where it does not fit.
+    if _ACCOUNT_KEY in readable:
+        keys[_ACCOUNT_KEY] = [service_account] if service_account else keys.get(_ACCOUNT, [])
+    encryption = readable.get(_ENCRYPTION)
+    return {
+        "directory": directory,
+        "keys": keys,
+        "encryption_keys": None if encryption is None else encryption_keys(encryption),
+        "skipped": skipped,
+    }
+
+
+def _alive(facts: Reading) -> bool:
+    """Return whether a host is part of a cluster, and does not only have files of one."""
+    return bool(facts["etcd"]["data"]) or any(facts["units"].get(unit) == "active" for unit in _UNITS)
+
+
+def _judged(shape: Topology, readings: t.Mapping[str, Reading]) -> dict[str, t.Mapping[str, t.Any]]:
+    """Return the identities of hosts that count: those that are alive, and controllers of a cluster that is."""
+    alive = [host for host, found in readings.items() if found and _alive(found)]
+    return {
+        host: found["identity"]
+        for host, found in readings.items()
+        if found and "identity" in found and (host in alive or (alive and host in shape["controllers"]))
+    }
+
+
+def _host_keys(identities: t.Mapping[str, t.Mapping[str, t.Any]], name: str) -> dict[str, set[str]]:
+    """Return the public keys of a file, by host that has it."""
+    found = {
+        host: {entry["public_key"] for path in _ON_HOSTS[name] for entry in identity["certificates"].get(path, [])}
+        for host, identity in identities.items()
+    }
+    return {host: keys for host, keys in found.items() if keys}
+
+
+def _short(keys: t.Iterable[str]) -> str:
+    return ", ".join(key[:16] for key in sorted(keys))
+
+
+def _groups(hosts: t.Mapping[str, set[str]]) -> list[tuple[list[str], set[str]]]:
+    """Return the hosts that have a key in common, and their keys."""
+    groups: list[tuple[list[str], set[str]]] = []
+    for host, keys in hosts.items():
+        names, common = [host], set(keys)
+        others = []
+        for group in groups:
+            if group[1] & keys:
+                names, common = group[0] + names, common | group[1]
+            else:
+                others.append(group)
+        groups = [*others, (names, common)]
+    return groups
+
+
+def _file_problems(pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str, set[str]]) -> list[str]:
+    """Compare one key of the directory with that of hosts."""
+    groups = _groups(hosts)
+    if len(groups) > 1:
+        owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
+        own = set(pki["keys"].get(name, []))
+        foreign = [host for names, keys in groups if own and not keys & own for host in names]
+        whose = f". {', '.join(foreign)} would get other keys" if foreign else ""
+        return [
+            f"hosts have different keys of the {what} (SHA-256 {owners}), so that they belong to different "
+            f"clusters{whose}; take the hosts of the other cluster out of the inventory, or wipe them"
+        ]
+    if not groups or name not in pki["keys"]:
+        return []
+    names, keys = groups[0]
+    if keys & set(pki["keys"][name]):
+        return []
+    return [
+        f"cluster_pki_directory {pki['directory']}: {name} is another {what} than that of {', '.join(names)} (SHA-256 "
+        f"of the public key {_short(pki['keys'][name]) or 'unreadable'}, on the hosts {_short(keys)}), so that it "
+        "belongs to another cluster; put this cluster's own directory there, from the machine that built it or from a "
+        "backup. For a new cluster, take hosts that do not belong to one"
+    ]
+
+
+def _encryption_problems(pki: PkiIdentity, identities: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    own = pki["encryption_keys"]
+    if own is None:
+        return []
+    lacking: dict[str, list[str]] = {}
+    for host, identity in identities.items():
+        for key in identity["encryption_keys"] or []:
+            if key not in own:
+                text = f"{key['provider']} {key['name']} (SHA-256 of the secret {key['sha256'][:16]})"
+                lacking.setdefault(text, []).append(host)
+    return [
+        f"cluster_pki_directory {pki['directory']}: {_ENCRYPTION} lacks the encryption key {key} of "
+        f"{', '.join(hosts)}; what was written with it could not be read any more. Put this cluster's own file there, "
+        "from a backup or from /var/lib/kubernetes of these hosts; further keys may stand beside it"
+        for key, hosts in lacking.items()
+    ]
+
+
+def _missing(pki: PkiIdentity, wanted: t.Mapping[str, t.Iterable[str]]) -> list[str]:
+    """Return one sentence about all files that hosts have and the directory lacks.
+
+    :param wanted: hosts by file of the directory.
+    """
+    files = [name for name in wanted if name not in pki["skipped"] and name not in pki["keys"]]
+    if pki["encryption_keys"] is not None:
+        files = [name for name in files if name != _ENCRYPTION]
+    if not files:
+        return []
+    hosts = list(dict.fromkeys(host for name in files for host in wanted[name]))
+    verb, them = ("is", "it") if len(files) == 1 else ("are", "them")
+    return [
+        f"cluster_pki_directory {pki['directory']}: {', '.join(files)} {verb} missing there, and the cluster on "
+        f"{', '.join(hosts)} has {them}; new ones would not fit. Bring the directory back, whole, from the machine "
+        f"that built the cluster or from a backup; {_RECOVER}. For a new cluster, take hosts that do not belong to one"
+    ]
+
+
+def identity_problems(shape: Topology, readings: t.Mapping[str, Reading], pki: PkiIdentity | None) -> list[str]:
+    """Return what differs between the keys of the PKI directory and those of the hosts, one sentence each.
+
+    :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
+    :param pki: None where the directory is not known.
+    """
+    if pki is None:
+        return []
+    identities = _judged(shape, readings)
+    problems: list[str] = []
+    wanted: dict[str, t.Iterable[str]] = {}
+    for name, what in {**_AUTHORITIES, _ACCOUNT: "service account's key"}.items():
+        hosts = _host_keys(identities, name)
+        compared = _ACCOUNT_KEY if name == _ACCOUNT else name
+        if hosts:
+            wanted[compared] = hosts
+        problems += _file_problems(pki, compared, what, hosts)
+    encrypting = [host for host, identity in identities.items() if identity["encryption_keys"] is not None]
+    if encrypting:
+        wanted[_ENCRYPTION] = encrypting
+    return problems + _encryption_problems(pki, identities) + _missing(pki, wanted)

@@ -1,0 +1,115 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/pki_recover.yml on directories of this machine in place of hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(sys.executable).parent
+FILES = {
+    "ca.pem": "authority\n",
+    "ca-key.pem": "key of the authority\n",
+    "front-proxy-ca.pem": "front proxy\n",
+    "service-account.pem": "certificate\n",
+    "service-account-key.pem": "a secret key\n",
+    "encryption-config.yaml": "kind: EncryptionConfiguration\n",
+}
+
+
+@pytest.fixture
+def recover(tmp_path):
+    """Two controllers with the same files; a function runs the playbook."""
+    collection = tmp_path / "collections" / "ansible_collections" / "hardway" / "kubernetes"
+    collection.parent.mkdir(parents=True)
+    collection.symlink_to(ROOT, target_is_directory=True)
+    for host in ("ctl01", "ctl02"):
+        (tmp_path / host).mkdir()
+        for name, text in FILES.items():
+            (tmp_path / host / name).write_text(text)
+    hosts = {
+        host: {"node_address": f"10.0.0.1{number}", "pki_source": str(tmp_path / host)}
+        for number, host in enumerate(("ctl01", "ctl02"), 1)
+    }
+    everywhere = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+        "cluster_pki_directory": str(tmp_path / "pki"),
+    }
+    inventory = {"all": {"vars": everywhere, "children": {"controllers": {"hosts": hosts}}}}
+    (tmp_path / "inventory.yml").write_text(json.dumps(inventory))
+
+    def run(*arguments):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment |= {
+            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "HOME": str(tmp_path),
+        }
+        playbook = ROOT / "playbooks" / "pki_recover.yml"
+        return subprocess.run(
+            [BIN / "ansible-playbook", "-v", "-i", "inventory.yml", playbook, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    run.home = tmp_path
+    run.pki = tmp_path / "pki"
+    return run
+
+
+def content(directory):
+    return {path.name: path.read_text() for path in directory.iterdir()}
+
+
+def test_an_empty_directory_gets_what_hosts_have(recover):
+    done = recover()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content(recover.pki) == FILES
+    assert recover.pki.stat().st_mode & 0o777 == 0o700
+    for name in ("ca-key.pem", "service-account-key.pem", "encryption-config.yaml"):
+        assert (recover.pki / name).stat().st_mode & 0o777 == 0o600
+    assert f"Recovered: {', '.join(FILES)}" in done.stdout, done.stdout
+    assert "only a backup has it: front-proxy-ca-key.pem." in done.stdout, done.stdout
+    assert "secret key" not in done.stdout + done.stderr
+
+
+def test_what_is_there_is_kept(recover):
+    recover.pki.mkdir(mode=0o700)
+    (recover.pki / "ca.pem").write_text("another one\n")
+    (recover.home / "ctl01" / "encryption-config.yaml").unlink()
+    (recover.home / "ctl02" / "encryption-config.yaml").unlink()
+    done = recover()
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = {**FILES, "ca.pem": "another one\n"}
+    del expected["encryption-config.yaml"]
+    assert content(recover.pki) == expected
+    assert "Kept as it was: ca.pem" in done.stdout, done.stdout
+    assert "only a backup has it: encryption-config.yaml, front-proxy-ca-key.pem." in done.stdout, done.stdout
+    assert "changed=0" in recover().stdout
+
+
+def test_hosts_that_differ_are_not_chosen_from(recover):
+    (recover.home / "ctl02" / "encryption-config.yaml").write_text("kind: another\n")
+    done = recover()
+    assert done.returncode != 0
+    assert "ctl01, ctl02: have different files encryption-config.yaml. Nothing was changed." in done.stdout, done.stdout
+    assert not recover.pki.exists()
+    limited = recover("--limit=ctl02")
+    assert limited.returncode == 0, limited.stdout
+    assert content(recover.pki)["encryption-config.yaml"] == "kind: another\n"
