@@ -57,12 +57,12 @@ VALUES = {
     "containerd": {},
 }
 FLAGS = {
-    "kube-apiserver": ("apiserver", "__apiserver_flags"),
-    "kube-controller-manager": ("controller_manager", "__controller_manager_flags"),
-    "kube-scheduler": ("scheduler", "__scheduler_flags"),
-    "kubelet": ("worker", "__worker_kubelet_flags"),
-    "kube-proxy": ("worker", "__worker_kube_proxy_flags"),
-    "etcd": ("etcd", "__etcd_flags"),
+    "kube-apiserver": ("apiserver", "flags"),
+    "kube-controller-manager": ("controller_manager", "flags"),
+    "kube-scheduler": ("scheduler", "flags"),
+    "kubelet": ("worker", "kubelet_flags"),
+    "kube-proxy": ("worker", "kube_proxy_flags"),
+    "etcd": ("etcd", "flags"),
 }
 CONFIGURATIONS = {
     "kube-scheduler": {
@@ -143,8 +143,8 @@ def check(programs, tmp_path, key_pair):
         (tmp_path / "config").write_text(yaml.safe_dump(whole))
         flags = {}
         if program in FLAGS:
-            role, variable = FLAGS[program]
-            own = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text())[variable]
+            role, name = FLAGS[program]
+            own = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text())[f"__{role}_{name}"]
             flags = {name: value(program, name, given) for name, given in own.items()}
         if program == "kubelet":
             flags |= {"root-dir": str(tmp_path / "data"), "cert-dir": str(tmp_path / "data")}
