@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import re
 import time
 import typing as t
-import urllib.error
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
 
@@ -50,6 +48,10 @@ def _passes(error: Exception) -> bool:
 
     A file that does not exist, a refused connection and an unknown name stay as they are.
     """
+    # Imported late, as above.
+    import http.client
+    import urllib.error
+
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500 or error.code in (408, 429)
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
