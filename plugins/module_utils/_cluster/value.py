@@ -73,9 +73,7 @@ def cluster(
     :param pki: the identity of the PKI directory; None to compare nothing with it.
     :param runs: the chapters of the run; all of them unless given.
     """
-    errors = {host: wrong_arguments(known, given) for host, given in host_variables.items()}
-    said = {message for messages in errors.values() for message in messages}
-    problems = argument_problems(errors) + [text for text in wrong_arguments(known, values) if text not in said]
+    problems = _wrong_arguments(known, values, host_variables)
     wanted = settings(known, values)
     parts = wanted.get("cluster_hosts", {})
     unknown = _unknown_hosts(parts, host_variables)
@@ -109,6 +107,14 @@ def cluster(
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)
     return {"spec": spec, "status": found, "plan": plan}
+
+
+def _wrong_arguments(
+    known: Options, values: t.Mapping[str, t.Any], host_variables: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> list[str]:
+    errors = {host: wrong_arguments(known, given) for host, given in host_variables.items()}
+    said = {message for messages in errors.values() for message in messages}
+    return argument_problems(errors) + [text for text in wrong_arguments(known, values) if text not in said]
 
 
 def _unknown_hosts(parts: t.Mapping[str, t.Iterable[str]], host_variables: t.Container[str]) -> list[str]:

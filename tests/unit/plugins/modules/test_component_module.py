@@ -117,6 +117,10 @@ class Host:
         if verb == "show":
             return 0, "".join(f"{name}={value}\n" for name, value in self.properties.items()), ""
         self.log.append(verb)
+        self.systemctl(verb)
+        return 0, "", ""
+
+    def systemctl(self, verb: str) -> None:
         if verb == "daemon-reload":
             self.properties.update(NeedDaemonReload="no", LoadState="loaded")
         elif verb in ("enable", "disable"):
@@ -127,7 +131,6 @@ class Host:
             self.start()  # of its workers: what has none is looked at itself
         else:
             self.start()
-        return 0, "", ""
 
     # --- what tasks give ---
 
