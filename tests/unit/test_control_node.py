@@ -21,8 +21,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 API_CLIENT = "{{ cluster.spec.api.client_host }}"
 PYTHON = {"localhost": "{{ ansible_playbook_python }}", API_CLIENT: "{{ cluster.spec.api.client_python }}"}
 FILES = sorted([*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")])
-# Its files belong to the operations of etcd.
-ELSEWHERE = ROOT / "roles" / "etcd" / "tasks"
 
 
 def nested(entries: t.Any) -> t.Iterator[dict[str, t.Any]]:
@@ -35,7 +33,7 @@ def nested(entries: t.Any) -> t.Iterator[dict[str, t.Any]]:
 
 
 def on_the_control_node() -> t.Iterator[tuple[str, dict[str, t.Any]]]:
-    for path in (path for path in FILES if path.parent != ELSEWHERE):
+    for path in FILES:
         for entry in nested(yaml.safe_load(path.read_text(encoding="utf-8"))):
             if entry.get("delegate_to") in PYTHON or entry.get("hosts") == "localhost":
                 name = entry.get("name") or entry.get("role")
