@@ -127,6 +127,6 @@ BREAKS = (
     Break("kubelet", "file", {"worker_kubelet_config": {"maxPods": "many"}}, said="maxPods"),
     Break("kubelet", "value", {"worker_kubelet_config": {"cgroupDriver": "no-such-driver"}}, said="no-such-driver"),
     _program("kubelet", "kubernetes"),
-    Break("kube-proxy", "file", {"worker_kube_proxy_config": {"mode": "no-such-mode"}}, said="no-such-mode"),
+    Break("kube-proxy", "file", {"worker_kube_proxy_config": {"conntrack": {"maxPerCore": "many"}}}, said="maxPerCore"),
     _program("kube-proxy", "kubernetes"),
 )  # fmt: skip

@@ -99,7 +99,7 @@ def test_no_later_chapter_begins(cluster: Cluster, inventory: str) -> None:
     )
     assert list(map(_host, failed.failures)) == [last]
     assert failed.failures[0].endswith("this host serves as before.")
-    assert failed.changed == []
+    assert {host for _task, host in failed.changed} <= {last}
     assert (state(later, cluster), processes(later, cluster)) == before
 
 
