@@ -28,6 +28,7 @@ __all__ = ("UNITS", "cni_configurations", "collect", "nodes")
 #: Units whose state is read.
 UNITS = (
     "etcd.service",
+    "etcd-backup.timer",
     "kube-apiserver.service",
     "kube-controller-manager.service",
     "kube-scheduler.service",

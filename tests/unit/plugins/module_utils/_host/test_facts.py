@@ -183,7 +183,8 @@ NODES = {
     ],
 )
 def test_nodes_as_the_api_server_of_the_host_knows_them(host, answer, nodes):
-    host.output["systemctl"] = "inactive\nactive\n"
+    states = ("active" if unit == "kube-apiserver.service" else "inactive" for unit in _host_facts.UNITS)
+    host.output["systemctl"] = "\n".join(states)
     if answer is not None:
         host.output["kubectl"] = answer
     assert host.facts()["nodes"] == nodes
