@@ -476,7 +476,8 @@ def main() -> None:
     try:
         component, plan = _planned(module, result)
         with contextlib.ExitStack() as stack:
-            if plan.steps and not module.check_mode:
+            # A file alone is replaced in one step, and may belong to a user who is not root.
+            if (module.params["unit"] or plan.programs) and plan.steps and not module.check_mode:
                 journals = os.path.join(module.params["records"], "journal")
                 stack.enter_context(alone(journals, timeout=_patience(module.params)))
                 # Another run may have changed this host meanwhile.

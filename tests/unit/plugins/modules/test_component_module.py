@@ -312,6 +312,15 @@ def test_without_a_unit(component, host):
     assert not host.journal.exists()
 
 
+def test_files_alone_need_no_records(component, host):
+    """On the control node an ordinary user writes them."""
+    host.records.write_text("in the way of the directory")
+    outcome = component(no_unit=True, **host.files(motd="hello"))
+    assert outcome.data["steps"] == [f"write {host.etc}/motd"]
+    refused = component(**host.files(motd="good evening"))
+    assert f"{host.journal.parent} cannot be made" in refused.message
+
+
 def test_a_first_start_that_fails_leaves_everything_to_look_at(component, host):
     host.absent()
     outcome = component(**host.program("broken"), **host.files(config="1"))
