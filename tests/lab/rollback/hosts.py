@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import io
 import json
@@ -146,17 +145,3 @@ def _archive(members: list[str]) -> bytes:
             entry.size = len(_BROKEN)
             archive.addfile(entry, io.BytesIO(_BROKEN))
     return buffer.getvalue()
-
-
-@contextlib.contextmanager
-def port_taken(part: Part, cluster: Cluster, port: int) -> t.Iterator[None]:
-    """Another program listens on a port of the component's hosts."""
-    for node in part.hosts(cluster):
-        node.out(
-            "systemd-run", "--unit=hardway-port", "--collect", "--quiet", "python3", "-m", "http.server", str(port)
-        )
-    try:
-        yield
-    finally:
-        for node in part.hosts(cluster):
-            node.run("systemctl", "stop", "hardway-port")

@@ -122,7 +122,6 @@ BREAKS = (
     _program("kube-scheduler", "kubernetes"),
     Break("health proxy", "file", {"healthz_nginx_server_name": "a;b {"}, said="nginx"),
     Break("load balancer", "file", {"lb_connect_timeout": "never"}, said="never"),
-    Break("load balancer", "port", {"lb_ports": [6443, 443, 22022]}, said="22022"),
     _program("containerd", "containerd"),
     Break("kubelet", "file", {"worker_kubelet_config": {"maxPods": "many"}}, said="maxPods"),
     Break("kubelet", "value", {"worker_kubelet_config": {"cgroupDriver": "no-such-driver"}}, said="no-such-driver"),

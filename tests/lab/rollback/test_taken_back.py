@@ -8,13 +8,12 @@ ROLLBACK_CASES is the number of cases (default: all); HARDWAY_SEED draws them.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import typing as t
 
 import pytest
-from hosts import Watch, all_run, broken_program, journals, port_taken, processes, state
+from hosts import Watch, all_run, broken_program, journals, processes, state
 from parts import BREAKS, PARTS, Break
 from playbook import run, variables
 
@@ -46,14 +45,11 @@ def test_taken_back(cluster: Cluster, load: t.Callable[[str], Load], inventory: 
     settings = dict(broken.variables)
     if broken.program:
         settings |= broken_program(part, cluster)
-    with contextlib.ExitStack() as around:
-        if broken.kind == "port":
-            around.enter_context(port_taken(part, cluster, settings["lb_ports"][-1]))
-        before = state(part, cluster)
-        running = processes(part, cluster)
-        with load(str(broken)) as work, Watch(part, cluster) as watch:
-            failed = run(inventory, f"--tags={part.tag}", *variables(**settings), succeeds=False)
-            work.recovered(seconds=60)
+    before = state(part, cluster)
+    running = processes(part, cluster)
+    with load(str(broken)) as work, Watch(part, cluster) as watch:
+        failed = run(inventory, f"--tags={part.tag}", *variables(**settings), succeeds=False)
+        work.recovered(seconds=60)
     print(f"{broken}: down {watch.down}; " + "\n".join(failed.failures))
     assert failed.returncode != 0
     # The hosts: as before, and one of them at most was ever touched.
