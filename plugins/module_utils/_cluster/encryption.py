@@ -12,8 +12,6 @@ import base64
 import binascii
 import typing as t
 
-import yaml
-
 __all__ = ("encryption_problems", "encryption_warnings")
 
 _API = "apiserver.config.k8s.io/v1"
@@ -25,6 +23,9 @@ _PROVIDERS = (*_LENGTHS, "kms", "identity")
 
 def _parsed(text: str) -> tuple[t.Any, str]:
     """Return the document, or the place at which it is not YAML."""
+    # Needed on the control node alone, where Ansible has it; the rest of this package is plain data.
+    import yaml
+
     try:
         return yaml.safe_load(text), ""
     except yaml.MarkedYAMLError as error:

@@ -92,7 +92,7 @@ def test_damaged_data_of_one_member():
 
 def test_damaged_data_without_a_quorum():
     found = result(ctl01=host("ctl01"), ctl02=broken("ctl02"), ctl03=broken("ctl03", cluster="c1"))
-    assert [problem.split(":")[0] for problem in found["problems"]] == ["ctl02", "ctl03"]
+    assert [problem.partition(":")[0] for problem in found["problems"]] == ["ctl02", "ctl03"]
     for problem in found["problems"]:
         assert "2 of 3 members are damaged" in problem
         assert problem.endswith(
@@ -172,5 +172,5 @@ def test_a_member_whose_unit_has_another_data_directory_is_never_replaced():
 def test_every_unit_has_another_data_directory():
     found = membership(TOPOLOGY, dict.fromkeys(NAMES, lost("/srv/etcd")), dict.fromkeys(NAMES, "/var/lib/etcd"))
     assert found["new"] is False
-    assert [problem.split(":")[0] for problem in found["problems"]] == NAMES
+    assert [problem.partition(":")[0] for problem in found["problems"]] == NAMES
     assert not any("etcd_replace_member" in problem for problem in found["problems"])

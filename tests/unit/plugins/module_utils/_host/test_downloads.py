@@ -119,11 +119,15 @@ def server(monkeypatch):
         def handle_error(self, *_):
             pass
 
-    with Server(("127.0.0.1", 0), Handler) as running:
+    running = Server(("127.0.0.1", 0), Handler)
+    try:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         running.address = f"http://127.0.0.1:{running.server_port}/tool"
         running.answers, running.asked = answers, asked
         yield running
+    finally:
+        running.shutdown()
+        running.server_close()
         running.shutdown()
 
 
