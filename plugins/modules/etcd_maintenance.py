@@ -93,7 +93,7 @@ report:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import CONNECTION, Client
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.maintenance import maintain
 
 
@@ -102,11 +102,7 @@ def main() -> None:
         argument_spec={
             "keep_revisions": {"type": "int", "default": 0},
             "timeout": {"type": "float", "default": 300},
-            "endpoints": {"type": "list", "elements": "str", "required": True},
-            "ca_cert": {"type": "path"},
-            "client_cert": {"type": "path"},
-            "client_key": {"type": "path", "no_log": False},
-            "request_timeout": {"type": "float", "default": 10},
+            **CONNECTION,
         },
         required_together=[("client_cert", "client_key")],
         supports_check_mode=True,

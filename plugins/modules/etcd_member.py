@@ -199,7 +199,7 @@ tolerates:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import CONNECTION, Client
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import Wanted
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import reconcile
 
@@ -226,11 +226,7 @@ def main() -> None:
             "id": {"type": "str"},
             "peer_urls": {"type": "list", "elements": "str", "default": []},
             "client_urls": {"type": "list", "elements": "str", "default": []},
-            "endpoints": {"type": "list", "elements": "str", "required": True},
-            "ca_cert": {"type": "path"},
-            "client_cert": {"type": "path"},
-            "client_key": {"type": "path", "no_log": False},
-            "request_timeout": {"type": "float", "default": 10},
+            **CONNECTION,
             "state": {"type": "str", "choices": ["present", "learner", "promoted", "absent"], "default": "present"},
             "wait": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 120},

@@ -155,7 +155,7 @@ tolerates:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import CONNECTION, Client
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import unexpected
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import alarms, look
 
@@ -164,11 +164,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "expected": {"type": "str"},
-            "endpoints": {"type": "list", "elements": "str", "required": True},
-            "ca_cert": {"type": "path"},
-            "client_cert": {"type": "path"},
-            "client_key": {"type": "path", "no_log": False},
-            "request_timeout": {"type": "float", "default": 10},
+            **CONNECTION,
         },
         required_together=[("client_cert", "client_key")],
         supports_check_mode=True,

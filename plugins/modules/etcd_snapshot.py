@@ -190,7 +190,7 @@ snapshot:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import CONNECTION, Client
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.etcdutl import Etcdutl, NewMember
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.snapshots import Snapshots, Wanted
 
@@ -214,11 +214,9 @@ def main() -> None:
             "revision": {"type": "int"},
             "key_count": {"type": "int"},
             "etcdutl": {"type": "path", "default": "/usr/local/bin/etcdutl"},
+            **CONNECTION,
+            # Not every state asks etcd.
             "endpoints": {"type": "list", "elements": "str"},
-            "ca_cert": {"type": "path"},
-            "client_cert": {"type": "path"},
-            "client_key": {"type": "path", "no_log": False},
-            "request_timeout": {"type": "float", "default": 10},
         },
         required_together=[("client_cert", "client_key")],
         required_if=[

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -33,5 +34,34 @@ def openssl():
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def ansible_playbook(tmp_path):
+    """Run ansible-playbook in the temporary directory, with this checkout as the collection and inventory.yml there."""
+    collection = tmp_path / "collections" / "ansible_collections" / "hardway" / "kubernetes"
+    collection.parent.mkdir(parents=True)
+    collection.symlink_to(ROOT, target_is_directory=True)
+
+    def run(*arguments: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment |= {
+            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "HOME": str(tmp_path),
+        }
+        return subprocess.run(
+            [pathlib.Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
 
     return run

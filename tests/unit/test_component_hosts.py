@@ -9,14 +9,10 @@ The hosts are directories of this machine, each with a systemctl of its own in t
 from __future__ import annotations
 
 import json
-import os
-import pathlib
-import subprocess
 import sys
 
 import pytest
 
-BIN = pathlib.Path(sys.executable).parent
 HOSTS = ("ctl01", "ctl02", "ctl03")
 
 SYSTEMCTL = """\
@@ -64,16 +60,13 @@ PLAYBOOK = """\
 
 
 @pytest.fixture
-def hosts(tmp_path):
+def hosts(ansible_playbook, tmp_path):
     """Three hosts that run; a function runs the playbook on them."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "systemctl").write_text(SYSTEMCTL)
     (tmp_path / "bin" / "journalctl").write_text("#!/bin/sh\necho it said why\n")
     for program in (tmp_path / "bin").iterdir():
         program.chmod(0o755)
-    collection = tmp_path / "collections" / "ansible_collections" / "hardway" / "kubernetes"
-    collection.parent.mkdir(parents=True)
-    collection.symlink_to(pathlib.Path(__file__).resolve().parents[2], target_is_directory=True)
     (tmp_path / "play.yml").write_text(PLAYBOOK)
     for name in HOSTS:
         (tmp_path / name).mkdir()
@@ -102,23 +95,7 @@ def hosts(tmp_path):
     (tmp_path / "inventory.yml").write_text(json.dumps(inventory))
 
     def run(*arguments, playbook="play.yml", **variables):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        environment |= {
-            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "0",
-            "HOME": str(tmp_path),
-        }
-        return subprocess.run(
-            [BIN / "ansible-playbook", "-i", "inventory.yml", playbook, "-e", json.dumps(variables), *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return ansible_playbook(playbook, "-e", json.dumps(variables), *arguments)
 
     return run
 

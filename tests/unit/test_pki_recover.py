@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(sys.executable).parent
 FILES = {
     "ca.pem": "authority\n",
     "ca-key.pem": "key of the authority\n",
@@ -26,11 +23,8 @@ FILES = {
 
 
 @pytest.fixture
-def recover(tmp_path):
+def recover(ansible_playbook, tmp_path):
     """Two controllers with the same files; a function runs the playbook."""
-    collection = tmp_path / "collections" / "ansible_collections" / "hardway" / "kubernetes"
-    collection.parent.mkdir(parents=True)
-    collection.symlink_to(ROOT, target_is_directory=True)
     for host in ("ctl01", "ctl02"):
         (tmp_path / host).mkdir()
         for name, text in FILES.items():
@@ -49,24 +43,7 @@ def recover(tmp_path):
     (tmp_path / "inventory.yml").write_text(json.dumps(inventory))
 
     def run(*arguments):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        environment |= {
-            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "0",
-            "HOME": str(tmp_path),
-        }
-        playbook = ROOT / "playbooks" / "pki_recover.yml"
-        return subprocess.run(
-            [BIN / "ansible-playbook", "-v", "-i", "inventory.yml", playbook, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return ansible_playbook("-v", ROOT / "playbooks" / "pki_recover.yml", *arguments)
 
     run.home = tmp_path
     run.pki = tmp_path / "pki"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_damage import damaged, whole
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_damage import REPLACE, damaged, whole
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 
 __all__ = ("Membership", "membership", "surplus")
 
@@ -25,14 +25,11 @@ class Membership(t.TypedDict):
     problems: list[str]
 
 
-_REPLACE = "ansible-playbook hardway.kubernetes.etcd_replace_member -e etcd_lost={host}"
-
-
 def _belongs(shape: Topology, member: t.Mapping[str, t.Any]) -> bool:
     """Return whether a member of the cluster is one of the inventory. One that never started has no name."""
     if member["name"]:
         return member["name"] in shape["etcd"]
-    return bool(set(member["peer_urls"]) & {url(shape["addresses"][host], 2380) for host in shape["etcd"]})
+    return bool(set(member["peer_urls"]) & {url(shape["addresses"][host], ETCD_PEER_PORT) for host in shape["etcd"]})
 
 
 def surplus(shape: Topology, members: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -154,7 +151,7 @@ def _foreign(
     current = {member["id"] for member in members}
     return [
         f"{host}: its data directory belongs to member {found['member_id']}, which is not in the cluster any more. "
-        f"It was not changed. To add the host again without that data: {_REPLACE.format(host=host)}"
+        f"It was not changed. To add the host again without that data: {REPLACE.format(host=host)}"
         for host, found in data.items()
         if current and not known[host]["members"] and found["member_id"] not in current
     ]
@@ -164,7 +161,7 @@ def _lost(empty: t.Sequence[str], members: t.Sequence[t.Mapping[str, t.Any]]) ->
     names = {member["name"]: member["id"] for member in members}
     return [
         f"{host}: is member {names[host]} of the cluster and has no data any more, so it must not take part under that "
-        f"ID again. To replace it: {_REPLACE.format(host=host)}"
+        f"ID again. To replace it: {REPLACE.format(host=host)}"
         for host in empty
         if host in names
     ]

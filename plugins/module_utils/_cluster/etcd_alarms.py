@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes import size_text
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes import RAISE_QUOTA, nearly_full, size_text
 
 __all__ = ("alarm_warnings", "databases")
 
-#: Part of the quota, in percent, from which on a database is worth a warning.
-_NEARLY_FULL = 80
 _MAINTAIN = "ansible-playbook hardway.kubernetes.etcd_maintain"
-_QUOTA = "raise the quota (etcd_extra_flags: quota-backend-bytes) and run site.yml"
 
 
 def _text(host: str, database: t.Mapping[str, int]) -> str:
@@ -54,7 +51,7 @@ def alarm_warnings(status: t.Mapping[str, t.Any]) -> list[str]:
         if alarm == "NOSPACE":
             warnings.append(
                 f"etcd raised the alarm NOSPACE for {names}, and refuses writes until it is disarmed. To free space "
-                f"and disarm it: {_MAINTAIN}. If the data in use fills the quota, {_QUOTA} first"
+                f"and disarm it: {_MAINTAIN}. If the data in use fills the quota, {RAISE_QUOTA} first"
             )
         elif alarm == "CORRUPT":
             warnings.append(
@@ -65,15 +62,11 @@ def alarm_warnings(status: t.Mapping[str, t.Any]) -> list[str]:
             )
         else:
             warnings.append(f"etcd raised the alarm {alarm} for {names}; see etcd's documentation")
-    full = [host for host, database in sizes.items() if _nearly_full(database)]
+    full = [host for host, database in sizes.items() if nearly_full(database["size"], database["quota"])]
     if full and "NOSPACE" not in raised:
         names = ", ".join(_text(host, sizes[host]) for host in full)
         warnings.append(
             f"etcd refuses writes once a database reaches its quota, and is near it on {names}. To free space: "
-            f"{_MAINTAIN}; if the data in use needs the space, {_QUOTA}"
+            f"{_MAINTAIN}; if the data in use needs the space, {RAISE_QUOTA}"
         )
     return warnings
-
-
-def _nearly_full(database: t.Mapping[str, int]) -> bool:
-    return bool(database and database["quota"]) and database["size"] * 100 >= database["quota"] * _NEARLY_FULL

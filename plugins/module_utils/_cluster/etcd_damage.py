@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ("damaged", "whole")
+__all__ = ("REPLACE", "damaged", "whole")
 
-_REPLACE = "ansible-playbook hardway.kubernetes.etcd_replace_member -e etcd_lost={host}"
+#: The way for a member whose data is not of use any more.
+REPLACE = "ansible-playbook hardway.kubernetes.etcd_replace_member -e etcd_lost={host}"
 Data = t.Mapping[str, t.Mapping[str, str]]
 
 
@@ -29,12 +30,12 @@ def damaged(data: Data, *, members: int) -> list[str]:
     if len(broken) * 2 < members:
         return [
             f"{host}: its etcd data is damaged ({what}), and etcd must not start on it. {kept}. The other members have "
-            f"the data; to replace this one: {_REPLACE.format(host=host)}"
+            f"the data; to replace this one: {REPLACE.format(host=host)}"
             for host, what in broken.items()
         ]
     way = "restore a backup: ansible-playbook hardway.kubernetes.etcd_restore -e etcd_snapshot=FILE"
     if len(broken) < members == 2:
-        way = f"go on with the other member's data: {_REPLACE}, or {way}"
+        way = f"go on with the other member's data: {REPLACE}, or {way}"
     return [
         f"{host}: its etcd data is damaged ({what}), and etcd must not start on it; {len(broken)} of {members} members "
         f"are damaged, so that there is no quorum. {kept}. Then {way.format(host=host)}"

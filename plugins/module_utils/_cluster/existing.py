@@ -11,15 +11,14 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_damage import REPLACE
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 
 __all__ = ("existing_problems",)
 
 _BACK = "an existing cluster cannot change it: put the old value back, or build a new cluster"
-_REPLACE = "ansible-playbook hardway.kubernetes.etcd_replace_member -e etcd_lost={host}"
-_PEER_PORT = 2380
 # A setting that another one takes the place of: the dictionary, and its key.
 _OVERRIDES = {
     "cluster_pod_cidr": ("controller_manager_extra_flags", "cluster-cidr"),
@@ -133,32 +132,28 @@ def _first_kind(facts: Reading, path: str) -> str:
     return str(certificates[0]["key"]) if certificates else ""
 
 
-def _moved_members(shape: Topology, readings: t.Mapping[str, Reading], settings: Settings) -> list[str]:
+def _moved_members(shape: Topology, members: t.Sequence[t.Mapping[str, t.Any]], settings: Settings) -> list[str]:
     """Return the etcd members whose peer URL is not the one of the inventory's address."""
-    members: list[dict[str, t.Any]] = next(
-        (found["etcd"]["members"] for found in readings.values() if found and found["etcd"]["members"]), []
-    )
     moved = {
         member["name"]: member["peer_urls"]
         for member in members
         if member["name"] in shape["etcd"]
         and shape["addresses"][member["name"]]
-        and url(shape["addresses"][member["name"]], _PEER_PORT) not in member["peer_urls"]
+        and url(shape["addresses"][member["name"]], ETCD_PEER_PORT) not in member["peer_urls"]
     }
     way = "put the old address back"
     if len(moved) == 1 and len(members) > 2:
-        way += f". To move this member, with all others healthy: {_REPLACE} -e etcd_confirm={settings['cluster_name']}"
+        way += f". To move this member, with all others healthy: {REPLACE} -e etcd_confirm={settings['cluster_name']}"
     return [
         f"{host}: its etcd member has the peer URL {', '.join(urls)}, node_address {shape['addresses'][host]} of the "
-        f"inventory gives {url(shape['addresses'][host], _PEER_PORT)}; a member cannot change it in a run: "
+        f"inventory gives {url(shape['addresses'][host], ETCD_PEER_PORT)}; a member cannot change it in a run: "
         f"{way.format(host=host)}"
         for host, urls in moved.items()
     ]
 
 
-def _renamed_workers(shape: Topology, readings: t.Mapping[str, Reading]) -> list[str]:
+def _renamed_workers(shape: Topology, readings: t.Mapping[str, Reading], nodes: t.Mapping[str, t.Any]) -> list[str]:
     """Return the workers whose kubelet runs as a node of another name."""
-    nodes: t.Mapping[str, t.Any] = next((found["nodes"] for found in readings.values() if found and found["nodes"]), {})
     problems = []
     for host in shape["workers"]:
         found = readings.get(host) or {}
@@ -180,20 +175,23 @@ def existing_problems(
     shape: Topology,
     readings: t.Mapping[str, Reading],
     settings: Settings,
-    own: t.Mapping[str, Settings] | None = None,
+    own: t.Mapping[str, Settings],
+    status: Status,
 ) -> list[str]:
     """Return what an existing cluster cannot go through, one sentence each.
 
     :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
     :param settings: the cluster's.
     :param own: what the variables of single hosts give, by host.
+    :param status: what the readings say together.
     """
     problems: list[str] = []
     for host, found in readings.items():
         if found:
-            single = (own or {}).get(host, {})
+            single = own.get(host, {})
             # One that differs from the cluster's is reported as such.
             effective = {**settings, **{name: single[name] for name in single if not name.startswith("cluster_")}}
             problems += _made_with(host, found, effective) + _issuer_and_prefix(host, found, effective)
             problems += _service_account_key(host, found, effective)
-    return problems + _moved_members(shape, readings, settings) + _renamed_workers(shape, readings)
+    problems += _moved_members(shape, status["etcd"]["members"], settings)
+    return problems + _renamed_workers(shape, readings, status["nodes"])

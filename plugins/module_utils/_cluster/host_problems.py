@@ -14,9 +14,10 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
-__all__ = ("ip_versions", "occupied", "shared_ports")
+__all__ = ("NETWORKS", "ip_versions", "occupied", "shared_ports")
 
-_NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
+#: The settings that are networks.
+NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
 #: Ports of each part: component and unit.
 _PORTS: dict[str, dict[int, tuple[str, str]]] = {
     "controllers": {
@@ -48,7 +49,7 @@ def _is_six(value: t.Any) -> bool:
 def ip_versions(shape: Topology, settings: Settings) -> list[str]:
     """Return the addresses and networks of IPv6, one sentence each."""
     addresses = {f"{host}: node_address": shape["addresses"][host] for host in shape["hosts"]}
-    values = {**addresses, **{f"{name}:": settings[name] for name in _NETWORKS}}
+    values = {**addresses, **{f"{name}:": settings[name] for name in NETWORKS}}
     return [
         f"{name} {value} is IPv6, which is not supported; give an IPv4 {'network' if name.endswith(':') else 'address'}"
         for name, value in values.items()

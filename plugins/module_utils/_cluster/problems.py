@@ -18,6 +18,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
     release_versions,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.host_problems import (
+    NETWORKS,
     ip_versions,
     occupied,
     shared_ports,
@@ -38,7 +39,6 @@ _REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "n
 KUBE_PROXY_MODES = ("iptables", "nftables")
 POD_NETWORKS = ("bridge", "flannel", "weave", "none")
 _WITHOUT_NETWORK_POLICY = ("bridge", "flannel")
-_NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
 
 
 def _network(name: str, value: t.Any, problems: list[str]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -78,7 +78,7 @@ def _names_and_addresses(shape: Topology) -> list[str]:
 
 def _networks(shape: Topology, settings: Settings) -> list[str]:
     problems: list[str] = []
-    networks = {name: _network(name, settings[name], problems) for name in _NETWORKS}
+    networks = {name: _network(name, settings[name], problems) for name in NETWORKS}
     pod, service = networks["cluster_pod_cidr"], networks["cluster_service_cidr"]
     if pod and service and pod.version == service.version and pod.overlaps(service):
         problems.append(f"cluster_pod_cidr {pod} and cluster_service_cidr {service} overlap; they must be apart")

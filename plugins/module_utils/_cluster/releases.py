@@ -48,10 +48,6 @@ def _version(text: t.Any) -> Version | None:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
-def _minor(version: Version) -> str:
-    return f"{version[0]}.{version[1]}"
-
-
 def _found(shape: Topology, readings: t.Mapping[str, Reading], program: str) -> dict[str, Version]:
     """Return the versions of a program by host of the part that runs it."""
     part: list[str] = shape[_PROGRAMS[program]]  # type: ignore[literal-required]

@@ -22,7 +22,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certif
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import environment
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, url
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 
 __all__ = ("API_PORT", "Spec", "specification")
 
@@ -31,7 +31,6 @@ Spec = dict[str, t.Any]
 
 #: Where API servers and load balancers listen.
 API_PORT = 6443
-_ETCD_PEER_PORT = 2380
 _ETCD_CLIENT_PORT = 2379
 #: Health endpoint of kube-proxy; it answers 200 once its rules are in place.
 _KUBE_PROXY_HEALTH_URL = "http://127.0.0.1:10256/healthz"
@@ -40,7 +39,7 @@ _KUBE_PROXY_HEALTH_URL = "http://127.0.0.1:10256/healthz"
 def _etcd(shape: Topology) -> dict[str, t.Any]:
     members = {
         host: {
-            "peer_url": url(shape["addresses"][host], _ETCD_PEER_PORT),
+            "peer_url": url(shape["addresses"][host], ETCD_PEER_PORT),
             "client_url": url(shape["addresses"][host], _ETCD_CLIENT_PORT),
         }
         for host in shape["etcd"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-__all__ = ("PARTS", "Topology", "node_address", "topology", "url")
+__all__ = ("ETCD_PEER_PORT", "PARTS", "Topology", "node_address", "topology", "url")
 
+#: Where etcd's members listen for each other.
+ETCD_PEER_PORT = 2380
 #: Parts of a cluster, in the order in which they are built.
 PARTS = ("controllers", "etcd", "load_balancers", "workers", "clients")
 

@@ -85,8 +85,8 @@ def cluster(
     problems += differences(wanted, converted) + flag_problems(shape, converted)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
-    problems += existing_problems(shape, readings, wanted, converted) + identity_problems(shape, readings, pki)
     found = status(shape, readings)
+    problems += existing_problems(shape, readings, wanted, converted, found) + identity_problems(shape, readings, pki)
     versions = _wanted_versions(wanted, catalogue)
     if versions:
         problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])

@@ -20,7 +20,16 @@ from urllib.parse import urlsplit
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._http import connect, tls_context
 
-__all__ = ("Client", "EtcdError", "Cause")
+__all__ = ("CONNECTION", "Client", "EtcdError", "Cause")
+
+#: Options of a module that talks to etcd, as the documentation fragment ``_etcd`` has them; see :meth:`Client.of`.
+CONNECTION: dict[str, dict[str, t.Any]] = {
+    "endpoints": {"type": "list", "elements": "str", "required": True},
+    "ca_cert": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},
+    "request_timeout": {"type": "float", "default": 10},
+}
 
 # OpenSSL's X509_V_ERR_* of a server certificate that does not verify.
 _EXPIRED = (9, 10)  # not yet valid, has expired

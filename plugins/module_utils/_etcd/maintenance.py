@@ -18,7 +18,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client im
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.membership import Member, View
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import raised
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reconcile import look
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes import size_text
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes import RAISE_QUOTA, nearly_full, size_text
 
 __all__ = ("Outcome", "Size", "maintain")
 
@@ -31,9 +31,6 @@ _WORTH = 1 << 20
 _SETTLED = 64 << 10
 # The largest request that etcd accepts by default: with less room it would raise the alarm again at once.
 _REQUEST = 3 << 19
-# Part of the quota, in percent, from which on a database is worth a warning.
-_NEARLY_FULL = 80
-_RAISE = "raise the quota (etcd_extra_flags: quota-backend-bytes) and run site.yml"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,12 +248,12 @@ class _Maintenance:
             if full:
                 raise RefusedError(
                     f"the data in use fills the quota ({'; '.join(str(size) for size in full)}), so that the alarm "
-                    f"NOSPACE stays. First {_RAISE}, then run this again"
+                    f"NOSPACE stays. First {RAISE_QUOTA}, then run this again"
                 )
             self.outcome.warnings = [
-                f"{size}: at the quota etcd refuses writes; {_RAISE}"
+                f"{size}: at the quota etcd refuses writes; {RAISE_QUOTA}"
                 for size in self.outcome.sizes
-                if size.quota and size.after * 100 >= size.quota * _NEARLY_FULL
+                if nearly_full(size.after, size.quota)
             ]
         for member in _nospace(alarms):
             if not self._check_mode:

@@ -249,7 +249,7 @@ class Unit:
 
     def _started(self, *, reloads: bool) -> float | None:
         if reloads:
-            starts = [_process_start(pid) for pid in _children(int(self.properties.get("MainPID") or 0))]
+            starts = [_process_start(pid) for pid in self._children()]
             known = [start for start in starts if start is not None]
             if known:
                 return max(known) + _TICK_TOLERANCE
