@@ -318,6 +318,12 @@ plan:
         - TCP ports that a host has to reach, by host, as M(hardway.kubernetes.reachable) takes them, where one of the
           two hosts is new to the cluster.
       type: dict
+    peers:
+      description:
+        - Health addresses of the other members, by V(etcd) or V(apiserver) and host. A healthy member or API server is
+          restarted only while all of them are healthy. API servers that never ran, or were stopped, are left out.
+      type: dict
+      sample: {"etcd": {}, "apiserver": {"ctl01": ["https://10.240.0.12:6443/readyz"], "ctl02": []}}
     etcd:
       description: Plan for the members of etcd.
       type: dict

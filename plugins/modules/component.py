@@ -195,10 +195,10 @@ options:
             type: path
       peers:
         description:
-          - Health addresses of the other members of the component's cluster, requested with the certificates of
-            O(unit.health).
-          - All of them must be healthy before a running unit is restarted. The module waits for them, and refuses the
-            restart when one is not healthy in time. A unit that does not run is started without this check.
+          - Health addresses of the same component on other hosts, requested with the certificates of O(unit.health).
+          - All of them must be healthy before a healthy unit is restarted. The module waits for them, and refuses the
+            restart when one is not healthy in time. Hosts that are not healthy have their turn meanwhile.
+          - A unit that does not run, or is not healthy itself, is started or restarted without this check.
         type: list
         elements: str
         default: []
@@ -349,8 +349,8 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.component
     Plan,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health
 
 _FILE = {
     "path": {"type": "path", "required": True},
@@ -464,6 +464,16 @@ def _planned(module: AnsibleModule, result: dict[str, t.Any]) -> tuple[Component
     return component, plan
 
 
+def _ask(module: AnsibleModule, component: Component, plan: Plan, result: dict[str, t.Any]) -> None:
+    """End with what the action plugin has to do first: install packages, or wait for this host's turn."""
+    if plan.packages:
+        module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
+    if plan.disturbs and module.params["turn"] == "ask":
+        # Without the turn: another host may need it to become healthy.
+        component.wait_for_peers(plan)
+        module.exit_json(needs_turn=True, **{**result, "changed": False})
+
+
 def _patience(params: dict[str, t.Any]) -> float:
     """Return the seconds that another run may need: to wait for health, and once more to roll back."""
     unit = params["unit"]
@@ -476,16 +486,15 @@ def main() -> None:
     try:
         component, plan = _planned(module, result)
         with contextlib.ExitStack() as stack:
-            # A file alone is replaced in one step, and may belong to a user who is not root.
-            if (module.params["unit"] or plan.programs) and plan.steps and not module.check_mode:
-                journals = os.path.join(module.params["records"], "journal")
-                stack.enter_context(alone(journals, timeout=_patience(module.params)))
-                # Another run may have changed this host meanwhile.
-                component, plan = _planned(module, result)
-            if plan.packages and not module.check_mode:
-                module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
-            if plan.disturbs and module.params["turn"] == "ask" and not module.check_mode:
-                module.exit_json(needs_turn=True, **{**result, "changed": False})
+            if not module.check_mode:
+                _ask(module, component, plan, result)
+                # A file alone is replaced in one step, and may belong to a user who is not root.
+                if (module.params["unit"] or plan.programs) and plan.steps:
+                    journals = os.path.join(module.params["records"], "journal")
+                    stack.enter_context(alone(journals, timeout=_patience(module.params)))
+                    # Another run may have changed this host meanwhile.
+                    component, plan = _planned(module, result)
+                    _ask(module, component, plan, result)
             seconds = None if module.check_mode else component.carry_out(plan)
     except (HardwayError, OSError) as error:
         module.fail_json(msg=str(error), **result)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import signal
 
 import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.peers import peers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health
 from conftest import VERSIONS
-from full import HEALTH_PATH, HEALTH_PATHS, QUOTA, full_cluster, write
+from full import HEALTH_PATH, QUOTA, full_cluster, write
 
 
 def health(cluster, node):
@@ -62,4 +63,6 @@ def test_corrupt_is_never_healthy(new_cluster, version):
 
 
 def test_the_role_asks_peers_and_the_member_in_the_same_way():
-    assert HEALTH_PATHS == [HEALTH_PATH] * 2
+    shape = {"etcd": ["one", "two"], "controllers": [], "addresses": {"one": "10.0.0.1", "two": "10.0.0.2"}}
+    found = peers(shape, {"hosts": {}, "etcd": {"members": []}}, joining=[])["etcd"]["one"]
+    assert found == [f"https://10.0.0.2:2379{HEALTH_PATH}"]

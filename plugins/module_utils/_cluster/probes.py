@@ -16,6 +16,7 @@ __all__ = ("Probe", "probes")
 _CONNECTIONS: tuple[tuple[str, str, tuple[int, ...], str], ...] = (
     ("etcd", "etcd", (2379, 2380), "etcd members reach each other"),
     ("controllers", "etcd", (2379,), "API servers reach etcd"),
+    ("controllers", "controllers", (6443,), "API servers wait for each other's health"),
     ("load_balancers", "controllers", (6443,), "the load balancer reaches API servers"),
     ("controllers", "workers", (10250,), "API servers reach kubelets"),
 )

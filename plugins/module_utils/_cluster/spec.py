@@ -24,14 +24,15 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxie
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 
-__all__ = ("API_PORT", "Spec", "specification")
+__all__ = ("API_PORT", "ETCD_CLIENT_PORT", "Spec", "specification")
 
 #: The documented value: see the RETURN of the action plugin ``cluster``.
 Spec = dict[str, t.Any]
 
 #: Where API servers and load balancers listen.
 API_PORT = 6443
-_ETCD_CLIENT_PORT = 2379
+#: Where etcd's members listen for clients.
+ETCD_CLIENT_PORT = 2379
 #: Health endpoint of kube-proxy; it answers 200 once its rules are in place.
 _KUBE_PROXY_HEALTH_URL = "http://127.0.0.1:10256/healthz"
 
@@ -40,7 +41,7 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
     members = {
         host: {
             "peer_url": url(shape["addresses"][host], ETCD_PEER_PORT),
-            "client_url": url(shape["addresses"][host], _ETCD_CLIENT_PORT),
+            "client_url": url(shape["addresses"][host], ETCD_CLIENT_PORT),
         }
         for host in shape["etcd"]
     }

@@ -21,6 +21,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_a
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.peers import peers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.probes import probes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.problems import (
@@ -96,6 +97,7 @@ def cluster(
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     directories = {host: str({**wanted, **converted[host]}.get("etcd_data_directory")) for host in shape["etcd"]}
     plan["etcd"] = membership(shape, found["hosts"], directories)
+    plan["peers"] = peers(shape, found, plan["etcd"]["joining"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
         spec = specification(shape, wanted, catalogue, architectures)
@@ -145,6 +147,7 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "warnings": [],
         "problems": problems,
         "probes": {},
+        "peers": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
         "summary": [],
     }

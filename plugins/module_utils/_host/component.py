@@ -21,9 +21,10 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths im
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import dry_run, units
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.accounts import create_user, user_exists
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import Opener
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health, wait_for_peers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import missing
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import Program, Programs
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health, Unit, Wanted
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Unit, Wanted
 
 __all__ = ("RECORDS", "Component", "ComponentFile", "ComponentUnit", "Plan")
 
@@ -264,6 +265,21 @@ class Component:
 
     # --- carrying out -----------------------------------------------------------------------------------------------
 
+    def wait_for_peers(self, plan: Plan) -> None:
+        """Wait until all other members are healthy, where the plan restarts this one while it is healthy.
+
+        :raises UnitError: another one is not healthy in time.
+        """
+        unit, options = self._unit, self._options
+        if unit and options and "restart" in plan.actions and self._healthy(unit, options):
+            wait_for_peers(unit.name, options.peers, timeout=options.timeout)
+
+    @staticmethod
+    def _healthy(unit: Unit, options: ComponentUnit) -> bool:
+        return unit.properties["ActiveState"] == "active" and (
+            options.health is None or options.health.problem() is None
+        )
+
     def carry_out(self, plan: Plan) -> float | None:
         """Carry out the plan.
 
@@ -274,13 +290,13 @@ class Component:
         if unit is None or options is None:
             self._replace(plan)
             return None
-        if "restart" in plan.actions:
-            # Before anything is replaced, and once more before the restart: downloads take their time.
-            units.wait_for_peers(unit.name, options.peers, timeout=options.timeout)
+        # Before anything is replaced, and once more before the restart: downloads take their time.
+        self.wait_for_peers(plan)
         stays = self._why_not_taken_back(plan, unit, options)
         self._guarded = stays is None
         try:
             self._replace(plan)
+            self.wait_for_peers(plan)
             seconds = self._systemctl(plan.actions, unit, options)
         except (HardwayError, OSError) as error:
             if self._guarded:
@@ -303,7 +319,7 @@ class Component:
             )
         if not plan.replaces:
             return ""
-        if unit.properties["ActiveState"] == "active" and (options.health is None or not options.health.problem()):
+        if self._healthy(unit, options):
             return None
         # A repair of an unhealthy unit must not be undone because it takes more than one step.
         return f"{unit.name} was not healthy before this change either, so the change was not rolled back."
@@ -326,8 +342,6 @@ class Component:
             files.converge(file.entry, file.content, secret=file.secret)
 
     def _systemctl(self, actions: t.Sequence[str], unit: Unit, options: ComponentUnit) -> float | None:
-        if "restart" in actions:
-            units.wait_for_peers(unit.name, options.peers, timeout=options.timeout)
         previous = ""
         for action in actions:
             if action == "daemon-reload":

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import http.client
 import os
 import re
 import time
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils import _http
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health
 
-__all__ = ("UNIT_DIRECTORY", "Health", "Unit", "UnitPlan", "Wanted", "plan_unit", "wait_for_peers")
+__all__ = ("UNIT_DIRECTORY", "Unit", "UnitPlan", "Wanted", "plan_unit")
 
 # Where the administrator's unit files are.
 UNIT_DIRECTORY = "/etc/systemd/system"
@@ -35,71 +34,6 @@ _RELOAD_SECONDS = 10.0
 # How much of the log is shown: enough for two attempts of systemd to start etcd, and characters of a line.
 _LINES = 40
 _LINE = 400
-
-
-class Health:
-    """A health endpoint, asked over HTTP or HTTPS.
-
-    :param url: address that answers 200 when the program is healthy.
-    :param ca_cert: CA file that the server certificate is verified with; without one an HTTPS
-        answer is accepted from loopback only, where components serve self-signed certificates.
-    :raises UnitError: an unverified HTTPS address that is not loopback.
-    """
-
-    def __init__(
-        self,
-        *,
-        url: str,
-        ca_cert: str | None = None,
-        client_cert: str | None = None,
-        client_key: str | None = None,
-    ) -> None:
-        self.url = url
-        self._ca_cert = ca_cert
-        self._client_cert = client_cert
-        self._client_key = client_key
-        host = url.split("://", 1)[-1]
-        loopback = host.startswith(("127.", "localhost", "[::1]"))
-        if url.startswith("https:") and not ca_cert and not loopback:
-            raise UnitError(f"{url}: only an address on loopback may be asked without ca_cert")
-
-    def problem(self) -> str | None:
-        """Return why the endpoint is not healthy, or None when it is."""
-        try:
-            context = None
-            if self.url.startswith("https:"):
-                context = _http.tls_context(
-                    ca_cert=self._ca_cert,
-                    client_cert=self._client_cert,
-                    client_key=self._client_key,
-                    verify=bool(self._ca_cert),
-                )
-            answer = _http.request(self.url, context=context, timeout=5, limit=400)
-        except (OSError, http.client.HTTPException) as error:
-            return f"{self.url}: {error}"
-        if answer.status == 200:
-            return None
-        text = answer.text()
-        return f"{self.url} answers {answer.status}" + (f": {text}" if text else "")
-
-
-def wait_for_peers(name: str, peers: t.Iterable[Health], *, timeout: float) -> None:
-    """Wait until every other member of a cluster is healthy, so that this one may restart.
-
-    :param timeout: seconds for all of them.
-    :raises UnitError: one is not healthy in time; nothing was restarted.
-    """
-    begun = time.monotonic()
-    for peer in peers:
-        problem = peer.problem()
-        while problem is not None:
-            if time.monotonic() - begun > timeout:
-                raise UnitError(
-                    f"{name} was not restarted: another member of its cluster is not healthy after {timeout:.0f} s "
-                    f"({problem}), and without both there may be no quorum. Bring that one back, then run this again"
-                )
-            time.sleep(_POLL_SECONDS)
-            problem = peer.problem()
 
 
 def _process_start(pid: int) -> float | None:

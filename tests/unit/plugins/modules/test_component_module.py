@@ -25,6 +25,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files import journal
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import units
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.component import Component
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health
 
 UNIT = "etcd.service"
 
@@ -90,7 +91,7 @@ class Host:
     def absent(self) -> None:
         self.properties.update(LoadState="not-found", ActiveState="inactive", UnitFileState="")
 
-    def problem(self, health: units.Health) -> str | None:
+    def problem(self, health: Health) -> str | None:
         if self.ill:
             return self.ill
         broken = [path for path, content in self.running.items() if "broken" in content]
@@ -173,7 +174,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(AnsibleModule, "run_command", lambda _self, command, **options: fake.run(command, **options))
     monkeypatch.setattr(units, "UNIT_DIRECTORY", str(fake.units))
     monkeypatch.setattr(units, "_POLL_SECONDS", 0.001)
-    monkeypatch.setattr(units.Health, "problem", lambda health, **_options: fake.problem(health))
+    monkeypatch.setattr(Health, "problem", lambda health, **_options: fake.problem(health))
     return fake
 
 
@@ -586,9 +587,7 @@ def test_nothing_is_replaced_while_another_member_is_not_healthy(component, host
     host.start()
     outcome = component(unit={"peers": [PEER], "timeout": 0}, **host.files(config="new"))
     assert outcome.failed
-    assert outcome.message.startswith(
-        f"{UNIT} was not restarted: another member of its cluster is not healthy after 0 s ({PEER}"
-    )
+    assert outcome.message.startswith(f"{UNIT} was not restarted: on another host it is not healthy after 0 s ({PEER}")
     assert host.log == [], "not even a daemon-reload"
     assert (host.etc / "config").read_text() == "old"
 
@@ -597,6 +596,26 @@ def test_nothing_is_replaced_while_another_member_is_not_healthy(component, host
 def test_a_unit_that_does_not_run_is_started_without_its_peers(converge, host):
     host.properties["ActiveState"] = "inactive"
     assert converge(unit={"peers": [PEER], "timeout": 0})["steps"] == [f"start {UNIT}"]
+
+
+@pytest.mark.usefixtures("_ill_peer")
+def test_a_turn_is_not_asked_for_while_another_host_needs_it(component, host):
+    (host.etc / "config").write_text("old")
+    host.start()
+    outcome = component(turn="ask", unit={"peers": [PEER], "timeout": 0}, **host.files(config="new"))
+    assert "was not restarted: on another host it is not healthy" in outcome.message
+    assert not outcome.data.get("needs_turn")
+
+
+@pytest.mark.usefixtures("_ill_peer")
+def test_a_unit_that_is_not_healthy_itself_does_not_wait_for_others(component, host):
+    (host.etc / "config").write_text("broken")
+    host.start()
+    unit = {"peers": [PEER], "timeout": 0}
+    assert component(turn="ask", unit=unit, **host.files(config="new")).data["needs_turn"] is True
+    outcome = component(unit=unit, **host.files(config="new"))
+    assert not outcome.failed, outcome.message
+    assert f"restart {UNIT}" in outcome.data["steps"]
 
 
 def test_a_restart_says_what_it_interrupts(component, host):

@@ -16,8 +16,8 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
 
 NAMES = {address: host for host, address in ADDRESSES.items()} | {"10.0.0.17": "new"}
 FIRST_BUILD = {
-    "ctl01": {("ctl02", 2379), ("ctl02", 2380), ("wrk01", 10250), ("wrk02", 10250)},
-    "ctl02": {("ctl01", 2379), ("ctl01", 2380), ("wrk01", 10250), ("wrk02", 10250)},
+    "ctl01": {("ctl02", 2379), ("ctl02", 2380), ("ctl02", 6443), ("wrk01", 10250), ("wrk02", 10250)},
+    "ctl02": {("ctl01", 2379), ("ctl01", 2380), ("ctl01", 6443), ("wrk01", 10250), ("wrk02", 10250)},
     "kubelb": {("ctl01", 6443), ("ctl02", 6443)},
     "wrk01": {("kubelb", 6443)},
     "wrk02": {("kubelb", 6443)},

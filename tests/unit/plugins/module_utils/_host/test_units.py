@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import units as _systemd_unit
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Health, Unit
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import Unit
 
 JOURNAL = "listen tcp 127.0.0.1:2379: bind: address already in use"
 
@@ -347,55 +345,3 @@ def test_a_reload_after_which_the_old_workers_go_on(workers):
 def test_a_reload_of_what_has_no_workers(workers):
     workers.append(set())
     unit(MainPID="6").reload()
-
-
-# --- health endpoints -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server():
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            status, body = {"/healthz": (200, b"ok"), "/ill": (500, b"[-]etcd failed\n")}.get(self.path, (204, b""))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-
-
-def test_a_healthy_endpoint(server, monkeypatch):
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # a proxy of the host is not asked
-    assert Health(url=f"{server}/healthz").problem() is None
-
-
-def test_an_ill_endpoint_says_what_it_answers(server):
-    assert Health(url=f"{server}/ill").problem() == f"{server}/ill answers 500: [-]etcd failed"
-    assert Health(url=f"{server}/other").problem() == f"{server}/other answers 204"
-
-
-def test_nobody_listens():
-    problem = Health(url="http://127.0.0.1:1/healthz").problem()
-    assert problem.startswith("http://127.0.0.1:1/healthz: ")
-    assert "refused" in problem
-
-
-@pytest.mark.parametrize(
-    "url", ["https://127.0.0.1:6443/readyz", "https://localhost:6443/readyz", "https://[::1]:6443/readyz"]
-)
-def test_an_unverified_certificate_is_accepted_from_loopback(url):
-    Health(url=url)
-
-
-@pytest.mark.parametrize("url", ["https://10.0.0.1:6443/readyz", "https://ctl01/readyz", "https://128.127.0.1/"])
-def test_an_unverified_certificate_is_accepted_from_nobody_else(url):
-    with pytest.raises(UnitError, match="only an address on loopback may be asked without ca_cert"):
-        Health(url=url)
-    Health(url=url, ca_cert="/etc/etcd/ca.pem")
