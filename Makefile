@@ -129,6 +129,9 @@ test-faults: setup ## a client of the running lab while a part fails, and the re
 test-rollback: setup ## changes that break a component are rolled back, killed runs are finished (ROLLBACK_CASES= ROLLBACK_KILLS= for fewer)
 	@python -m pytest -q tests/lab/rollback --ansible-inventory=$(INVENTORY)
 
+test-operations: setup ## scheduled backups, a full database, damaged data, and a lost PKI directory of the running lab
+	@python -m pytest -q tests/lab/operations --ansible-inventory=$(INVENTORY)
+
 test-check-runs: setup ## check runs predict what real runs do, one edit of the inventory after another
 	@python -m pytest -q tests/lab/properties/test_check_mode.py --ansible-inventory=$(INVENTORY)
 

@@ -225,6 +225,15 @@ PARTS = (
         "Weave Net's password is given, changed and taken away: packets on the wire, the Secret, and nowhere else",
         "drawn",
     ),
+    Part(
+        "operations",
+        ("test-operations",),
+        "lab",
+        5,
+        "etcd saves backups on a schedule, a full database takes writes again, damaged data is replaced, a lost PKI "
+        "directory comes back from the controllers",
+        "drawn",
+    ),
     Part("rebuild", ("test-rebuild",), "lab", 2, "a wiped worker comes back by tag and limit"),
     Part("faults", ("test-faults",), "lab", 10, "what a client sees while a part fails, and how etcd comes back"),
     Part(

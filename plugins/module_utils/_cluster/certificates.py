@@ -69,9 +69,12 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
             "names": [{**settings[subject], "O": organization}],
         }
 
-    def authority(name: str, common_name: str) -> Document:
+    def authority(name: str, common_name: str, *, new: bool = False) -> Document:
         request = csr(common_name, "Kubernetes", "ca_authority_subject", "ca_authority_key")
-        return {"name": name, "csr": {**request, "ca": {"expiry": settings["ca_authority_expiry"]}}}
+        document = {"name": name, "csr": {**request, "ca": {"expiry": settings["ca_authority_expiry"]}}}
+        return {**document, "force": True, "regenerate_key": True} if new else document
+
+    new_front_proxy = settings["ca_new_front_proxy_authority"]
 
     def leaf(
         name: str, common_name: str, organization: str, *, hosts: t.Sequence[str | None] = (), ca: str = "ca"
@@ -88,7 +91,10 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
                 "profiles": {"kubernetes": {"usages": usages, "expiry": expiry}},
             }
         },
-        "authorities": [authority("ca", "Kubernetes"), authority("front-proxy-ca", "Kubernetes Front Proxy")],
+        "authorities": [
+            authority("ca", "Kubernetes"),
+            authority("front-proxy-ca", "Kubernetes Front Proxy", new=new_front_proxy),
+        ],
         "certificates": [
             leaf("admin", "admin", "system:masters"),
             *(

@@ -59,6 +59,7 @@ CLASSES: dict[str, Class] = {
     "ca_authority_key": Class("fixed", "x509_cfssl_compat refuses an authority that differs from its CSR"),
     "ca_authority_expiry": Class("safe", "it holds for an authority that is issued or renewed next"),
     "ca_expiry": _CERTIFICATE,
+    "ca_new_front_proxy_authority": Class("rolling", "API servers read the new authority by themselves"),
     "ca_extra_sans": _CERTIFICATE,
     # client
     "client_home": _SYSTEM,

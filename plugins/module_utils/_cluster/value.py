@@ -87,7 +87,8 @@ def cluster(
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
-    problems += existing_problems(shape, readings, wanted, converted, found) + identity_problems(shape, readings, pki)
+    problems += existing_problems(shape, readings, wanted, converted, found)
+    problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
     if versions:
         problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])

@@ -59,6 +59,14 @@ def test_the_articles_authorities():
     assert front_proxy == expected
 
 
+def test_only_the_front_proxy_gets_a_new_authority():
+    authorities = module.certificates(topology(), settings(ca_new_front_proxy_authority=True))["authorities"]
+    assert [(one["name"], one.get("force"), one.get("regenerate_key")) for one in authorities] == [
+        ("ca", None, None),
+        ("front-proxy-ca", True, True),
+    ]
+
+
 def test_what_leaves_are_for():
     signing = module.certificates(topology(), settings(ca_expiry="100h"))["config"]["signing"]
     usages = ["signing", "key encipherment", "server auth", "client auth"]

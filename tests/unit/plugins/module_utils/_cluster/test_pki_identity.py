@@ -245,3 +245,15 @@ def test_files_that_are_encrypted_are_not_missing():
 
 def test_an_empty_directory():
     assert module.pki_identity(DIRECTORY, {}) == EMPTY
+
+
+@pytest.mark.parametrize("own", [directory(front_proxy_ca=[OTHER]), directory(front_proxy_ca=None)])
+def test_a_new_authority_of_the_front_proxy_may_be_asked_for(own):
+    plan = computed(hosts(), pki=own, play={"ca_new_front_proxy_authority": True})["plan"]
+    assert plan["problems"] == []
+
+
+def test_asking_for_it_excuses_no_other_file():
+    own = directory(front_proxy_ca=None, ca=[OTHER])
+    plan = computed(hosts(), pki=own, play={"ca_new_front_proxy_authority": True})["plan"]
+    assert plan["problems"] == another("ca.pem", "authority", CA, ALL)
