@@ -399,9 +399,11 @@ class Component:
     def _runs_as_before(self, restored: t.Sequence[str], unit: Unit, options: ComponentUnit) -> str:
         if any(self._reads(path) for path in restored):
             unit.systemctl("daemon-reload")
-        if not self._disturbed:
-            return f"{unit.name} was not touched: this host serves as before."
+        running = unit.invocation
         unit.refresh()
+        # kube-proxy ends by itself when its configuration file changes.
+        if not self._disturbed and unit.properties["ActiveState"] == "active" and unit.invocation == running:
+            return f"{unit.name} was not touched: this host serves as before."
         if unit.properties["ActiveState"] == "failed":
             unit.systemctl("reset-failed", unit.name)
         previous = ""

@@ -25,8 +25,8 @@ _TICK_TOLERANCE = 0.02
 _POLL_SECONDS = 0.2
 
 
-# Lines of a Go program's stack, which hide the error message before them.
-_GO_STACK = re.compile(r"goroutine \d+ |\t|created by |[^\s:{]+\(.*\)$")
+# Lines that hide the error message before them: a Go program's stack, and the list of its flags at each start.
+_NOISE = re.compile(r"goroutine \d+ |\t|created by |[^\s:{]+\(.*\)$|.* flags\.go:\d+\] FLAG: ")
 # Ends of a program in a row that show that it does not run with its new files, where the old ones can be restored.
 _ENDS = 3
 # Seconds within which a reload has to show new child processes. nginx tries for 2.5 s to bind an address.
@@ -136,14 +136,14 @@ class Unit:
             raise UnitError(f"systemctl {' '.join(arguments)} failed: {err.strip() or out.strip()}\n{self.journal()}")
 
     def journal(self) -> str:
-        """Return the last lines that the unit logged, without the stack of a program that panicked.
+        """Return the last lines that the unit logged, without the stack of a program that panicked and its flags.
 
         After it was started, restarted or reloaded, these are the lines since then.
         """
         since = [] if self._acted is None else [f"--since=@{self._acted:.3f}"]
         asked = ["journalctl", "--unit", self.name, "--lines", "200", "--no-pager", "--output", "cat", *since]
         out = self._run(asked)[1]
-        lines = [line[:_LINE] for line in out.splitlines() if line.strip() and not _GO_STACK.match(line)]
+        lines = [line[:_LINE] for line in out.splitlines() if line.strip() and not _NOISE.match(line)]
         return "\n".join([f"Last lines of journalctl -u {self.name}:", *lines[-_LINES:]])
 
     def reload(self) -> None:

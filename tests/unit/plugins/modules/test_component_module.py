@@ -497,6 +497,26 @@ def test_flags_that_the_program_refuses_leave_the_unit_running_as_it_was(compone
     assert outcome.message.endswith(f"{UNIT} was not touched: this host serves as before.")
 
 
+def test_a_program_that_ends_because_its_file_changed_serves_again(component, host, monkeypatch):
+    """kube-proxy ends by itself when its configuration changes, before anything restarts it."""
+    (host.etc / "config").write_text("old")
+    host.start()
+    run = host.run
+
+    def ends(command, **options):
+        if command == RELOADS["test_command"]:
+            host.properties.update(ActiveState="activating", SubState="auto-restart")
+        return run(command, **options)
+
+    monkeypatch.setattr(host, "run", ends)
+    host.test_code = 1
+    outcome = component(unit={"test_command": RELOADS["test_command"]}, **host.files(config="new"))
+    assert outcome.failed
+    assert f"{UNIT} was restarted and is healthy after 0 s: this host serves as before." in outcome.message
+    assert host.properties["ActiveState"] == "active"
+    assert host.running[str(host.etc / "config")] == "old"
+
+
 def test_not_at_boot(converge, host):
     assert converge(unit={"enabled": False})["steps"] == [f"disable {UNIT}"]
     assert host.properties["ActiveState"] == "active"

@@ -88,8 +88,9 @@ def test_systemctl_show_fails():
         Unit("etcd.service", run=systemd).refresh()
 
 
-# As the journal has it; a stack is longer than what is shown of a log.
+# As the journal has it; a stack, or the list of an API server's flags, is longer than what is shown of a log.
 PANIC = """\
+I1128 00:20:39.054273    3196 flags.go:64] FLAG: --kubelet-timeout="5s"
 {"level":"panic","msg":"failed to create WAL","error":"no space left on device"}
 panic: failed to create WAL
 
@@ -104,7 +105,7 @@ E1125 00:16:27.322278 1 server.go:310] unable to load client CA provider: open /
 """
 
 
-def test_the_journal_is_shown_without_stacks():
+def test_the_journal_is_shown_without_stacks_and_flags():
     shown = Unit("etcd.service", run=lambda command: (0, PANIC, "")).journal()
     assert shown.splitlines() == [
         "Last lines of journalctl -u etcd.service:",
