@@ -33,6 +33,7 @@ _ENDS = 3
 _RELOAD_SECONDS = 10.0
 # How much of the log is shown: enough for two attempts of systemd to start etcd, and characters of a line.
 _LINES = 40
+_READ = "600"  # with the noise
 _LINE = 400
 
 
@@ -141,10 +142,11 @@ class Unit:
         After it was started, restarted or reloaded, these are the lines since then.
         """
         since = [] if self._acted is None else [f"--since=@{self._acted:.3f}"]
-        asked = ["journalctl", "--unit", self.name, "--lines", "200", "--no-pager", "--output", "cat", *since]
-        out = self._run(asked)[1]
+        # Newest first: with --since, --lines takes the oldest ones otherwise (systemd 252).
+        asked = ["journalctl", "--unit", self.name, "--reverse", "--lines", _READ, "--no-pager", "--output", "cat"]
+        out = self._run([*asked, *since])[1]
         lines = [line[:_LINE] for line in out.splitlines() if line.strip() and not _NOISE.match(line)]
-        return "\n".join([f"Last lines of journalctl -u {self.name}:", *lines[-_LINES:]])
+        return "\n".join([f"Last lines of journalctl -u {self.name}:", *reversed(lines[:_LINES])])
 
     def reload(self) -> None:
         """Reload it, and wait until it works with its files, which systemctl does not.

@@ -106,7 +106,10 @@ E1125 00:16:27.322278 1 server.go:310] unable to load client CA provider: open /
 
 
 def test_the_journal_is_shown_without_stacks_and_flags():
-    shown = Unit("etcd.service", run=lambda command: (0, PANIC, "")).journal()
+    newest_first = "".join(reversed(PANIC.splitlines(keepends=True)))
+    commands = []
+    shown = Unit("etcd.service", run=lambda command: (commands.append(command), (0, newest_first, ""))[1]).journal()
+    assert "--reverse" in commands[0]
     assert shown.splitlines() == [
         "Last lines of journalctl -u etcd.service:",
         '{"level":"panic","msg":"failed to create WAL","error":"no space left on device"}',
