@@ -132,6 +132,14 @@ reading:
       description: Versions of the programs that M(hardway.kubernetes.component) installed, by program.
       type: dict
       sample: {"etcd": "3.7.3"}
+    image_archives:
+      description:
+        - Paths of the archives that M(hardway.kubernetes.image_archives) imported from the host itself, whose images
+          are there and whose checksum files are unchanged. For them it has nothing to do.
+        - Archives at other addresses are left out. Empty where containerd does not run.
+      type: list
+      elements: str
+      sample: [/srv/mirror/images/registry.k8s.io_pause_3.10.2.tar]
     etcd:
       description: The etcd data of the host, and the members as its own etcd knows them.
       type: dict

@@ -41,6 +41,7 @@ UNITS = (
 Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
+_IMAGES_RECORD = "/var/lib/hardway/images.json"
 _KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig", "--request-timeout=3s"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -154,6 +155,16 @@ def _programs(path: str = _PROGRAMS_RECORD) -> dict[str, str]:
     return {name: str(entry.get("version", "")) for name, entry in record.items()}
 
 
+def _image_archives(run: Run, *, runs: bool) -> list[str]:
+    """Return the archives whose images containerd has. A host that imported none, or does not run it, is not asked."""
+    if not runs or not os.path.exists(_IMAGES_RECORD):
+        return []
+    # Imported late: most hosts import no archives.
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import imported
+
+    return imported(_IMAGES_RECORD, run)
+
+
 def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     """Return the state of each node from a list of the API's Node objects, by name.
 
@@ -215,6 +226,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "units": units,
         "drop_ins": drop_ins(UNITS),
         "programs": _programs(),
+        "image_archives": _image_archives(run, runs=units.get("containerd.service") == "active"),
         "etcd": etcd,
         "cluster": cluster_identity.settings(_text),
         "identity": {

@@ -57,7 +57,7 @@ def host(monkeypatch):
         program = os.path.basename(command[0])
         if program not in output:
             raise FileNotFoundError(program)
-        return 3, output[program], ""
+        return (0 if program == "ctr" else 3), output[program], ""
 
     class Host:
         def __init__(self):
@@ -151,6 +151,21 @@ def test_units(host):
 def test_programs(host, record, programs):
     host.files["/var/lib/hardway/programs.json"] = record
     assert host.facts()["programs"] == programs
+
+
+@pytest.mark.parametrize(("recorded", "runs"), [(True, True), (True, False), (False, True)])
+def test_images_are_read_where_archives_were_imported_and_containerd_runs(host, monkeypatch, tmp_path, recorded, runs):
+    archive = tmp_path / "a.tar"
+    (tmp_path / "a.tar.sha256").write_text(f"{'a' * 64}  a.tar\n")
+    record = tmp_path / "images.json"
+    monkeypatch.setattr(_host_facts, "_IMAGES_RECORD", str(record))
+    if recorded:
+        record.write_text(json.dumps({f"file://{archive}": {"sha256": "a" * 64, "images": ["example.com/a:1"]}}))
+    states = ("active" if runs and unit == "containerd.service" else "inactive" for unit in _host_facts.UNITS)
+    host.output |= {"systemctl": "\n".join(states), "ctr": "example.com/a:1\n"}
+    asked = recorded and runs
+    assert host.facts()["image_archives"] == ([str(archive)] if asked else [])
+    assert any(command[0] == "ctr" for command in host.commands) is asked
 
 
 NODES = {
