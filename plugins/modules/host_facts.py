@@ -223,6 +223,10 @@ reading:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.
       type: list
       elements: str
+    flannel_mtu:
+      description: MTU that flannel wrote when it had set up the network of the host, in bytes, by backend.
+      type: dict
+      sample: {"vxlan": 1450}
     openvswitch:
       description: Whether the kernel has the module C(openvswitch).
       type: bool

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host import id
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
-__all__ = ("UNITS", "cni_configurations", "collect", "nodes")
+__all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
 #: Units whose state is read.
 UNITS = (
@@ -105,6 +106,16 @@ def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
     except OSError:
         return []
     return sorted(name for name in names if name.endswith((".conf", ".conflist", ".json")))
+
+
+def flannel_mtu(directory: str = "/run/flannel") -> dict[str, int]:
+    """Return the MTU that flannel wrote when it had set up the host's network, in bytes, by backend."""
+    found = {}
+    for path in glob.glob(os.path.join(directory, "*.env")):
+        match = re.search(r"^FLANNEL_MTU=(\d+)$", _text(path), re.MULTILINE)
+        if match:
+            found[os.path.basename(path)[: -len(".env")]] = int(match.group(1))
+    return found
 
 
 def _etcd(*, runs: bool) -> dict[str, t.Any]:
@@ -235,5 +246,6 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         },
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
+        "flannel_mtu": flannel_mtu(),
         "openvswitch": _has_module("openvswitch"),
     }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pathlib
 import typing as t
@@ -158,6 +159,29 @@ def test_with_the_bridge_one_task_lays_the_routes_and_connects_pods(host, state)
     subnet = "10.200.0.0/24" if host == "wrk01" else ""
     configuration = json.loads(rendered(found["files"][-1]["template"], "bridge", host=host))
     assert configuration["plugins"][0]["ipam"]["ranges"] == [[{"subnet": subnet}]]
+
+
+LEASE = base64.b64encode(b"FLANNEL_NETWORK=10.200.0.0/16\nFLANNEL_MTU=1430\n").decode()
+
+
+@pytest.mark.parametrize(
+    ("read", "answer", "waits", "mtu"),
+    [
+        ({"vxlan": 1450}, {"skipped": True}, False, 1450),
+        ({"host-gw": 1500}, {"content": LEASE}, True, 1430),  # the file of another backend
+        ({}, {"content": LEASE}, True, 1430),
+        ({}, {"msg": "file not found"}, True, 0),
+    ],
+)
+def test_the_file_of_flannel_is_read_where_the_reading_does_not_have_it(read, answer, waits, mtu):
+    wait = task("flannel.yml", "Wait until flannel")
+    status = {"hosts": {"wrk01": {"flannel_mtu": read}}}
+    before = templar("flannel", host="wrk01", status=status)
+    assert all(before.evaluate_conditional(condition) for condition in wait["when"]) is waits
+    after = templar("flannel", host="wrk01", status=status, **{wait["register"]: answer})
+    assert after.evaluate_conditional(wait["until"]) is (mtu > 0)
+    checked = task("flannel.yml", "Connect pods")["vars"]
+    assert after.template(checked)[INTERFACE_MTU] == mtu
 
 
 def rolled_out(daemon_sets: list[dict[str, t.Any]], away: int) -> bool:

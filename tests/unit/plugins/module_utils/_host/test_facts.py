@@ -118,6 +118,14 @@ def test_network_configurations(tmp_path):
     assert _host_facts.cni_configurations(str(tmp_path)) == ["05-other.conf", "10-bridge.conflist"]
 
 
+def test_mtu_of_flannel(tmp_path):
+    assert _host_facts.flannel_mtu(str(tmp_path / "none")) == {}
+    (tmp_path / "vxlan.env").write_text("FLANNEL_NETWORK=10.200.0.0/16\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n")
+    (tmp_path / "host-gw.env").write_text("FLANNEL_NETWORK=10.200.0.0/16\n")
+    (tmp_path / "README").write_text("FLANNEL_MTU=9000\n")
+    assert _host_facts.flannel_mtu(str(tmp_path)) == {"vxlan": 1450}
+
+
 def test_an_existing_cluster(host):
     host.files["/etc/systemd/system/kube-controller-manager.service"] = CONTROLLER_MANAGER
     host.files["/etc/etcd/bootstrap.env"] = BOOTSTRAP
