@@ -16,10 +16,8 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage import damage
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition, unknown_condition
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
@@ -47,7 +45,6 @@ _KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.ku
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
-_ETCD_FILES = {"ca_cert": "ca", "client_cert": "kubernetes", "client_key": "kubernetes-key"}
 
 
 def _text(path: str) -> str:
@@ -124,35 +121,21 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
     directory = unit.get("data", "/var/lib/etcd")
     bootstrap = _text("/etc/etcd/bootstrap.env")
     started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", bootstrap, re.MULTILINE)
-    members: list[dict[str, t.Any]] = []
-    found = unknown_condition()
     data = identity(directory)
     broken = damage(directory) if data and not runs else ""
     if data and broken:
         data["damaged"] = broken
+    found: dict[str, t.Any] = {"members": [], "alarms": [], "database": {}}
     if runs:
-        files = {f"{option}": f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
-        try:
-            client = Client(endpoints=["https://127.0.0.1:2379"], timeout=2.0, **files)
-            members = client.first("/v3/cluster/member/list")[1].get("members", [])
-            found = condition(client)
-        except EtcdError:
-            # A learner, or a member that is not ready.
-            pass
+        # Imported late: TLS takes a tenth of the start of a module.
+        from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
+
+        found.update(servers.etcd())
     return {
         "directory": directory,
         "data": data,
         **found,
         "free_mib": {directory: _free_mib(directory)},
-        "members": [
-            {
-                "id": f"{int(member['ID']):x}",
-                "name": member.get("name", ""),
-                "peer_urls": member.get("peerURLs", []),
-                "learner": member.get("isLearner", False),
-            }
-            for member in members
-        ],
         "started_with": [entry.split("=", 1)[0] for entry in started.group(1).split(",")] if started else [],
         "was_healthy": bool(re.search(r"^ETCD_INITIAL_CLUSTER_STATE=existing$", bootstrap, re.MULTILINE)),
     }
@@ -201,10 +184,21 @@ def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
         return {}
 
 
-def collect(*, run: Run) -> dict[str, t.Any]:
+def _api_version(server: str, names: list[str]) -> str:
+    if not server or not names:
+        return ""
+    # Imported late, as above.
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
+
+    return servers.api_version(server, names)
+
+
+def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True) -> dict[str, t.Any]:
     """Return the reading of this host.
 
     :param run: see :data:`Run`.
+    :param ports: TCP ports whose owners are read; None for all.
+    :param ask_api: ask the API server that the kubelet reaches for its version.
     """
     release = _os_release()
     machine = platform.machine()
@@ -231,7 +225,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "swap_units": system.swap_units(unit_states),
         "nameservers": re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE),
         "systemd_resolved": system.resolved_runs(unit_states),
-        "listeners": system.listeners(_text),
+        "listeners": system.listeners(_text, ports=ports),
         "left_overs": system.left_overs(),
         "package_lock": system.package_lock(_text),
         "units": units,
@@ -242,7 +236,7 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "cluster": cluster_identity.settings(_text),
         "identity": {
             **identity_read,
-            "api_version": cluster_identity.api_version(identity_read["api_server"], identity_read["kubelet_names"]),
+            "api_version": _api_version(identity_read["api_server"], identity_read["kubelet_names"]) if ask_api else "",
         },
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
