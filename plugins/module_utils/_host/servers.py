@@ -25,7 +25,7 @@ def etcd() -> dict[str, t.Any]:
     Of a learner, or a member that is not ready, only what it answers.
     """
     found: dict[str, t.Any] = {}
-    files = {f"{option}": f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
+    files = {option: f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
     try:
         client = Client(endpoints=["https://127.0.0.1:2379"], timeout=2.0, **files)
         found["members"] = [
