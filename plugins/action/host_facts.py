@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare the host's clock with the control node's while the module ``host_facts`` reads the host."""
+"""Say what the module ``host_facts`` has to read, and compare the host's clock with the control node's meanwhile."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.needs import needs
 
 
 class ActionModule(ActionBase):
@@ -17,11 +18,16 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Run the module with the task's own arguments."""
+        """Run the module with the task's own arguments, and with those that follow from ``hosts``."""
+        task_vars = task_vars or {}
         super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        if "hosts" in arguments:
+            host, in_run = task_vars["inventory_hostname"], task_vars["ansible_play_hosts_all"]
+            arguments.update(needs(arguments.pop("hosts"), host, in_run))
         asked = time.time()
         result: dict[str, t.Any] = self._execute_module(
-            module_name="hardway.kubernetes.host_facts", module_args=dict(self._task.args), task_vars=task_vars or {}
+            module_name="hardway.kubernetes.host_facts", module_args=arguments, task_vars=task_vars
         )
         answered = time.time()
         reading = result.get("reading")

@@ -19,7 +19,27 @@ description:
   - A reading is a result to register and not a fact. A fact cache could hold one of an earlier run.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
-options: {}
+options:
+  hosts:
+    description:
+      - The hosts of each part of the cluster, as C(cluster_hosts) of the role P(hardway.kubernetes.cluster#role) has
+        them. With it the module reads no more than a run uses.
+      - RV(reading.listeners) has the ports on which the components of the host listen, and no others. For a load
+        balancer, whose ports are a setting, it has all of them.
+      - RV(reading.identity.api_version) is read where the run leaves out a controller. Its versions are compared with
+        the programs of the controllers otherwise.
+      - Without it, everything is read.
+    type: dict
+  ports:
+    description: Set by the action plugin. Ports in RV(reading.listeners); all of them without it.
+    type: list
+    elements: int
+  ask_api:
+    description: Set by the action plugin. Whether RV(reading.identity.api_version) is read.
+    type: bool
+    default: true
+notes:
+  - The action plugin of the same name derives O(ports) and O(ask_api) from O(hosts), and compares the clocks.
 seealso:
   - module: hardway.kubernetes.cluster
 """
@@ -27,6 +47,11 @@ seealso:
 EXAMPLES = r"""
 - name: Read the host
   hardway.kubernetes.host_facts:
+  register: host
+
+- name: Read what this run needs to know of the host
+  hardway.kubernetes.host_facts:
+    hosts: "{{ cluster_hosts }}"
   register: host
 """
 
@@ -105,7 +130,8 @@ reading:
       description: Whether systemd-resolved runs and keeps a list of its own upstream resolvers.
       type: bool
     listeners:
-      description: Systemd unit, else program, that listens on a TCP port, by port.
+      description: Systemd unit, else program, that listens on a TCP port, by port. With O(hosts), of the ports that
+        the host needs.
       type: dict
       sample: {"22": "ssh.service", "6443": "kube-apiserver.service"}
     package_lock:
@@ -132,6 +158,14 @@ reading:
       description: Versions of the programs that M(hardway.kubernetes.component) installed, by program.
       type: dict
       sample: {"etcd": "3.7.3"}
+    image_archives:
+      description:
+        - Paths of the archives that M(hardway.kubernetes.image_archives) imported from the host itself, whose images
+          are there and whose checksum files are unchanged. For them it has nothing to do.
+        - Archives at other addresses are left out. Empty where containerd does not run.
+      type: list
+      elements: str
+      sample: [/srv/mirror/images/registry.k8s.io_pause_3.10.2.tar]
     etcd:
       description: The etcd data of the host, and the members as its own etcd knows them.
       type: dict
@@ -200,7 +234,8 @@ reading:
           description: URL at which its kubelet reaches the API. Empty without one.
           type: str
         api_version:
-          description: Version of the API server that answers there. Empty where none does.
+          description: Version of the API server that answers there. Empty where none does. With O(hosts), empty too
+            where the run has all controllers.
           type: str
         kubelet_names:
           description: Names for which the host has the certificate of a node.
@@ -215,6 +250,10 @@ reading:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.
       type: list
       elements: str
+    flannel_mtu:
+      description: MTU that flannel wrote when it had set up the network of the host, in bytes, by backend.
+      type: dict
+      sample: {"vxlan": 1450}
     openvswitch:
       description: Whether the kernel has the module C(openvswitch).
       type: bool
@@ -227,8 +266,17 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.facts imp
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.exit_json(changed=False, reading=collect(run=functools.partial(module.run_command, handle_exceptions=False)))
+    module = AnsibleModule(
+        argument_spec={
+            "hosts": {"type": "dict"},
+            "ports": {"type": "list", "elements": "int"},
+            "ask_api": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    run = functools.partial(module.run_command, handle_exceptions=False)
+    reading = collect(run=run, ports=module.params["ports"], ask_api=module.params["ask_api"])
+    module.exit_json(changed=False, reading=reading)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
-__all__ = ("NETWORKS", "ip_versions", "occupied", "shared_ports")
+__all__ = ("NETWORKS", "PORTS", "ip_versions", "occupied", "shared_ports")
 
 #: The settings that are networks.
 NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
-#: Ports of each part: component and unit.
-_PORTS: dict[str, dict[int, tuple[str, str]]] = {
+#: Ports of each part, without the load balancers', which are a setting: component and unit.
+PORTS: dict[str, dict[int, tuple[str, str]]] = {
     "controllers": {
         6443: ("kube-apiserver", "kube-apiserver.service"),
         10257: ("kube-controller-manager", "kube-controller-manager.service"),
@@ -65,7 +65,7 @@ def _ports(host: str, shape: Topology) -> dict[int, tuple[str, str]]:
     """Return component and unit of each port on which a host listens, apart from the load balancer's."""
     return {
         port: owner
-        for part, ports in _PORTS.items()
+        for part, ports in PORTS.items()
         if host in shape[part]  # type: ignore[literal-required]
         for port, owner in ports.items()
     }

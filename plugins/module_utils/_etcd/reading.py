@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client
 
-__all__ = ("condition", "raised", "unknown_condition")
+__all__ = ("condition", "raised")
 
 
 def raised(client: Client) -> list[dict[str, str]]:
@@ -22,11 +22,6 @@ def raised(client: Client) -> list[dict[str, str]]:
         {"member": f"{int(entry.get('memberID', 0)):x}", "alarm": str(entry.get("alarm", "NONE"))}
         for entry in answer.get("alarms", ())
     ]
-
-
-def unknown_condition() -> dict[str, t.Any]:
-    """Return the condition of a member that does not answer."""
-    return {"alarms": [], "database": {}}
 
 
 def condition(client: Client) -> dict[str, t.Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import json
 import os
 import platform
@@ -15,15 +16,13 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.client import Client, EtcdError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage import damage
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.reading import condition, unknown_condition
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
-__all__ = ("UNITS", "cni_configurations", "collect", "nodes")
+__all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
 #: Units whose state is read.
 UNITS = (
@@ -41,11 +40,11 @@ UNITS = (
 Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
+_IMAGES_RECORD = "/var/lib/hardway/images.json"
 _KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig", "--request-timeout=3s"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
-_ETCD_FILES = {"ca_cert": "ca", "client_cert": "kubernetes", "client_key": "kubernetes-key"}
 
 
 def _text(path: str) -> str:
@@ -106,41 +105,37 @@ def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
     return sorted(name for name in names if name.endswith((".conf", ".conflist", ".json")))
 
 
+def flannel_mtu(directory: str = "/run/flannel") -> dict[str, int]:
+    """Return the MTU that flannel wrote when it had set up the host's network, in bytes, by backend."""
+    found = {}
+    for path in glob.glob(os.path.join(directory, "*.env")):
+        match = re.search(r"^FLANNEL_MTU=(\d+)$", _text(path), re.MULTILINE)
+        if match:
+            found[os.path.basename(path)[: -len(".env")]] = int(match.group(1))
+    return found
+
+
 def _etcd(*, runs: bool) -> dict[str, t.Any]:
     """Return the owner of this host's data and the members: from its own etcd, else from its bootstrap file."""
     unit = cluster_identity.flag_values(_text("/etc/systemd/system/etcd.service"), {"data-dir": "data"})
     directory = unit.get("data", "/var/lib/etcd")
     bootstrap = _text("/etc/etcd/bootstrap.env")
     started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", bootstrap, re.MULTILINE)
-    members: list[dict[str, t.Any]] = []
-    found = unknown_condition()
     data = identity(directory)
     broken = damage(directory) if data and not runs else ""
     if data and broken:
         data["damaged"] = broken
+    found: dict[str, t.Any] = {"members": [], "alarms": [], "database": {}}
     if runs:
-        files = {f"{option}": f"/etc/etcd/{name}.pem" for option, name in _ETCD_FILES.items()}
-        try:
-            client = Client(endpoints=["https://127.0.0.1:2379"], timeout=2.0, **files)
-            members = client.first("/v3/cluster/member/list")[1].get("members", [])
-            found = condition(client)
-        except EtcdError:
-            # A learner, or a member that is not ready.
-            pass
+        # Imported late: TLS takes a tenth of the start of a module.
+        from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
+
+        found.update(servers.etcd())
     return {
         "directory": directory,
         "data": data,
         **found,
         "free_mib": {directory: _free_mib(directory)},
-        "members": [
-            {
-                "id": f"{int(member['ID']):x}",
-                "name": member.get("name", ""),
-                "peer_urls": member.get("peerURLs", []),
-                "learner": member.get("isLearner", False),
-            }
-            for member in members
-        ],
         "started_with": [entry.split("=", 1)[0] for entry in started.group(1).split(",")] if started else [],
         "was_healthy": bool(re.search(r"^ETCD_INITIAL_CLUSTER_STATE=existing$", bootstrap, re.MULTILINE)),
     }
@@ -152,6 +147,16 @@ def _programs(path: str = _PROGRAMS_RECORD) -> dict[str, str]:
     except ValueError:
         return {}
     return {name: str(entry.get("version", "")) for name, entry in record.items()}
+
+
+def _image_archives(run: Run, *, runs: bool) -> list[str]:
+    """Return the archives whose images containerd has. A host that imported none, or does not run it, is not asked."""
+    if not runs or not os.path.exists(_IMAGES_RECORD):
+        return []
+    # Imported late: most hosts import no archives.
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import imported
+
+    return imported(_IMAGES_RECORD, run)
 
 
 def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
@@ -179,10 +184,21 @@ def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
         return {}
 
 
-def collect(*, run: Run) -> dict[str, t.Any]:
+def _api_version(server: str, names: list[str]) -> str:
+    if not server or not names:
+        return ""
+    # Imported late, as above.
+    from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
+
+    return servers.api_version(server, names)
+
+
+def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True) -> dict[str, t.Any]:
     """Return the reading of this host.
 
     :param run: see :data:`Run`.
+    :param ports: TCP ports whose owners are read; None for all.
+    :param ask_api: ask the API server that the kubelet reaches for its version.
     """
     release = _os_release()
     machine = platform.machine()
@@ -209,19 +225,21 @@ def collect(*, run: Run) -> dict[str, t.Any]:
         "swap_units": system.swap_units(unit_states),
         "nameservers": re.findall(r"^nameserver\s+(\S+)", resolv, re.MULTILINE),
         "systemd_resolved": system.resolved_runs(unit_states),
-        "listeners": system.listeners(_text),
+        "listeners": system.listeners(_text, ports=ports),
         "left_overs": system.left_overs(),
         "package_lock": system.package_lock(_text),
         "units": units,
         "drop_ins": drop_ins(UNITS),
         "programs": _programs(),
+        "image_archives": _image_archives(run, runs=units.get("containerd.service") == "active"),
         "etcd": etcd,
         "cluster": cluster_identity.settings(_text),
         "identity": {
             **identity_read,
-            "api_version": cluster_identity.api_version(identity_read["api_server"], identity_read["kubelet_names"]),
+            "api_version": _api_version(identity_read["api_server"], identity_read["kubelet_names"]) if ask_api else "",
         },
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
+        "flannel_mtu": flannel_mtu(),
         "openvswitch": _has_module("openvswitch"),
     }

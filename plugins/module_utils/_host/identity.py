@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
-import json
 import os
 import re
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._http import request, tls_context
-
-__all__ = ("api_version", "certificates", "encryption_keys", "flag_values", "identity", "public_key", "settings")
+__all__ = ("certificates", "encryption_keys", "flag_values", "identity", "public_key", "settings")
 
 #: Returns the text of a file, empty where it cannot be read.
 Read = t.Callable[[str], str]
@@ -217,27 +213,6 @@ def settings(read: Read) -> dict[str, str]:
     if backend:
         found["pod_network_flannel_backend"] = backend
     return found
-
-
-def api_version(server: str, names: t.Sequence[str], directory: str = "/var/lib/kubelet") -> str:
-    """Return the version of the API server that the kubelet of this host reaches; empty where none answers.
-
-    :param server: its URL.
-    :param names: names of the kubelet's certificates.
-    """
-    if not server or not names:
-        return ""
-    certificate = os.path.join(directory, names[0])
-    try:
-        context = tls_context(
-            ca_cert="/var/lib/kubernetes/ca.pem",
-            client_cert=f"{certificate}.pem",
-            client_key=f"{certificate}-key.pem",
-        )
-        answer = request(f"{server}/version", context=context, timeout=2.0, limit=65536)
-        return str(json.loads(answer.body)["gitVersion"]).lstrip("v") if answer.status == 200 else ""
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        return ""
 
 
 def identity(read: Read) -> dict[str, t.Any]:

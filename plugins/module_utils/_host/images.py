@@ -16,7 +16,12 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, write_file
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import downloads
 
-__all__ = ("ImageArchives", "image_names")
+__all__ = ("ImageArchives", "image_names", "imported")
+
+_LOCAL = "file://"
+_CTR = ["ctr", "--namespace", "k8s.io", "images"]
+# A containerd that hangs has no images.
+_CTR_LIST = ["ctr", "--namespace", "k8s.io", "--timeout", "10s", "images", "list", "--quiet"]
 
 
 def _full_name(name: str) -> str:
@@ -82,8 +87,25 @@ class ImageArchives:
 
     def present(self) -> set[str]:
         """Return the names of the images that containerd has."""
-        code, out, _err = self._run(["ctr", "--namespace", "k8s.io", "images", "list", "--quiet"])
+        code, out, _err = self._run(_CTR_LIST)
         return set(out.split()) if code == 0 else set()
+
+    def unchanged(self) -> list[str]:
+        """Return the paths of the recorded archives on this host that :meth:`load` has nothing to do for.
+
+        Archives at other addresses are left out, since their servers would have to be asked.
+        """
+        local = sorted(address for address in self._record if address.startswith(_LOCAL))
+        present = self.present() if local else set()
+        found = []
+        for address in local:
+            try:
+                if self.reason(address, present) is None:
+                    found.append(address[len(_LOCAL) :])
+            except ImageError:
+                # Its checksum file cannot be read. The import reports that.
+                continue
+        return found
 
     def reason(self, address: str, present: set[str]) -> str | None:
         """Return why an archive has to be imported, or None when its images are there."""
@@ -119,10 +141,23 @@ class ImageArchives:
             except DownloadError as error:
                 raise ImageError(f"{error}; nothing was imported") from error
             names = image_names(path)
-            code, out, err = self._run(["ctr", "--namespace", "k8s.io", "images", "import", path])
+            code, out, err = self._run([*_CTR, "import", path])
             if code != 0:
                 raise ImageError(f"{address}: containerd refuses it: {err.strip() or out.strip()}")
         self._record[address] = {"sha256": expected, "images": names}
         content = json.dumps(self._record, indent=1, sort_keys=True).encode()
         write_file(self._record_path, content, Attributes(mode=0o600))
         return names
+
+
+def imported(record: str, run: t.Callable[[list[str]], tuple[int, str, str]]) -> list[str]:
+    """Return the paths of the archives on this host whose images containerd has; see :meth:`ImageArchives.unchanged`.
+
+    :param record: path of the JSON record of imported archives.
+    :param run: runs a command and returns (return code, stdout, stderr).
+    """
+    try:
+        return ImageArchives(record=record, opener=lambda url: open(url[len(_LOCAL) :], "rb"), run=run).unchanged()
+    except OSError:
+        # The host does not have the program ctr.
+        return []

@@ -22,6 +22,17 @@ _RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
 _SWAP_SERVICES = ("dphys-swapfile.service", "zramswap.service")
 _OWN_UNITS = "/etc/systemd/system/"
 _LISTEN = "0A"
+# Programs of the cluster, as the kernel names their processes: with at most 15 characters.
+_COMPONENTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller",
+    "kube-scheduler",
+    "nginx",
+    "containerd",
+    "kubelet",
+    "kube-proxy",
+)
 _PACKAGE_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 _STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 # Paths that other tools make, and that mean nothing else.
@@ -110,16 +121,27 @@ def _owner(process: str, text: Text) -> str:
     return units[-1] if units else text(f"{process}/comm").strip()
 
 
-def listeners(text: Text, root: str = "/proc") -> dict[str, str]:
-    """Return the owners of all TCP ports that are listened on: a unit, else a program; by port."""
-    ports = {**_sockets(text(f"{root}/net/tcp")), **_sockets(text(f"{root}/net/tcp6"))}
+def _processes(root: str, text: Text) -> list[str]:
+    """Return the directories of all processes: components first, and last process 1, which may listen for others."""
+    paths = [f"{root}/{name}" for name in os.listdir(root) if name.isdigit()]
+    return sorted(paths, key=lambda path: (text(f"{path}/comm").strip() not in _COMPONENTS, path == f"{root}/1"))
+
+
+def listeners(text: Text, root: str = "/proc", *, ports: t.Collection[int] | None = None) -> dict[str, str]:
+    """Return the owners of TCP ports that are listened on: a unit, else a program; by port.
+
+    :param ports: those ports alone, so that on a host whose own components listen there no other process is looked at;
+        None for all.
+    """
+    sockets = {**_sockets(text(f"{root}/net/tcp")), **_sockets(text(f"{root}/net/tcp6"))}
+    missing = {inode: port for inode, port in sockets.items() if ports is None or port in ports}
     found: dict[str, str] = {}
-    for name in os.listdir(root) if ports else ():
-        if not name.isdigit():
-            continue
-        mine = [ports[inode] for inode in _held(f"{root}/{name}") if inode in ports]
-        owner = _owner(f"{root}/{name}", text) if mine else ""
-        found.update({str(port): owner for port in mine if owner})
+    for process in _processes(root, text) if missing else ():
+        mine = [inode for inode in _held(process) if inode in missing]
+        owner = _owner(process, text) if mine else ""
+        found.update({str(missing.pop(inode)): owner for inode in mine if owner})
+        if not missing:
+            break
     return dict(sorted(found.items(), key=lambda entry: int(entry[0])))
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pathlib
 import typing as t
@@ -38,7 +39,7 @@ def task(file: str, begin: str) -> dict[str, t.Any]:
 READ_NODES = task("main.yml", "Read the nodes")["register"]
 READ_WEAVE = task("weave.yml", "Read the Weave Net")["register"]
 GIVEN_SECRET = task("weave.yml", "Write the password")["register"]
-(INTERFACE_MTU,) = task("bridge.yml", "Set up interfaces")["vars"]
+(INTERFACE_MTU,) = task("bridge.yml", "Route packets")["vars"]
 ADDRESSES = {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23", "gone": "10.0.0.24"}
 
 
@@ -143,6 +144,44 @@ def test_cni_configuration_has_the_node_s_own_pods(mtu, plugin):
     assert found["name"] == "flannel"
     assert found["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.200.1.0/24"}]]
     assert {key: value for key, value in found["plugins"][0].items() if key == "mtu"} == plugin
+
+
+@pytest.mark.parametrize(("host", "state"), [("wrk01", "file"), ("ctl01", "absent")])
+def test_with_the_bridge_one_task_lays_the_routes_and_connects_pods(host, state):
+    """Of a controller, which has no part of the pod network, the configuration can be rendered too."""
+    (one,) = tasks("bridge.yml")
+    found = templar("bridge", host=host).template(one["hardway.kubernetes.component"])
+    assert [entry["path"] for entry in found["files"] if entry.get("state") != "directory"] == [
+        "/etc/kubernetes/config/pod-network.routes",
+        "/etc/cni/net.d/10-bridge.conflist",
+    ]
+    assert found["files"][-1]["state"] == state
+    subnet = "10.200.0.0/24" if host == "wrk01" else ""
+    configuration = json.loads(rendered(found["files"][-1]["template"], "bridge", host=host))
+    assert configuration["plugins"][0]["ipam"]["ranges"] == [[{"subnet": subnet}]]
+
+
+LEASE = base64.b64encode(b"FLANNEL_NETWORK=10.200.0.0/16\nFLANNEL_MTU=1430\n").decode()
+
+
+@pytest.mark.parametrize(
+    ("read", "answer", "waits", "mtu"),
+    [
+        ({"vxlan": 1450}, {"skipped": True}, False, 1450),
+        ({"host-gw": 1500}, {"content": LEASE}, True, 1430),  # the file of another backend
+        ({}, {"content": LEASE}, True, 1430),
+        ({}, {"msg": "file not found"}, True, 0),
+    ],
+)
+def test_the_file_of_flannel_is_read_where_the_reading_does_not_have_it(read, answer, waits, mtu):
+    wait = task("flannel.yml", "Wait until flannel")
+    status = {"hosts": {"wrk01": {"flannel_mtu": read}}}
+    before = templar("flannel", host="wrk01", status=status)
+    assert all(before.evaluate_conditional(condition) for condition in wait["when"]) is waits
+    after = templar("flannel", host="wrk01", status=status, **{wait["register"]: answer})
+    assert after.evaluate_conditional(wait["until"]) is (mtu > 0)
+    checked = task("flannel.yml", "Connect pods")["vars"]
+    assert after.template(checked)[INTERFACE_MTU] == mtu
 
 
 def rolled_out(daemon_sets: list[dict[str, t.Any]], away: int) -> bool:

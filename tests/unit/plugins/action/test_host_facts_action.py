@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The range in which a host's clock lies, as seen from the control node."""
+"""What is read of a host, and the range in which its clock lies, as seen from the control node."""
 
 from __future__ import annotations
 
@@ -43,3 +43,19 @@ def test_the_true_offset_lies_in_the_range(action, offset):
 def test_a_failure_is_handed_on(action):
     action._execute_module = lambda **options: {"failed": True, "msg": "no python3"}
     assert action.run(task_vars={}) == {"failed": True, "msg": "no python3"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"hosts": {"controllers": ["ctl01"], "etcd": ["wrk01"]}}, {"ask_api": True, "ports": [2379, 2380]}),
+        ({"hosts": 5}, {}),
+    ],
+)
+def test_the_module_reads_what_the_run_needs(action, given, expected):
+    arguments = []
+    action._execute_module = lambda **options: arguments.append(options["module_args"]) or {}
+    action._task.args = given
+    action.run(task_vars={"inventory_hostname": "wrk01", "ansible_play_hosts_all": ["wrk01"]})
+    assert arguments == [expected]

@@ -12,8 +12,8 @@ import time
 
 import pytest
 import yaml
-from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd import reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import facts as _host_facts
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
 from ansible_collections.hardway.kubernetes.plugins.modules import host_facts
 
 CONTROLLER_MANAGER = r"""[Service]
@@ -57,14 +57,14 @@ def host(monkeypatch):
         program = os.path.basename(command[0])
         if program not in output:
             raise FileNotFoundError(program)
-        return 3, output[program], ""
+        return (0 if program == "ctr" else 3), output[program], ""
 
     class Host:
         def __init__(self):
             self.files, self.output, self.commands = files, output, commands
 
-        def facts(self):
-            return _host_facts.collect(run=run)
+        def facts(self, **options):
+            return _host_facts.collect(run=run, **options)
 
     return Host()
 
@@ -118,6 +118,14 @@ def test_network_configurations(tmp_path):
     assert _host_facts.cni_configurations(str(tmp_path)) == ["05-other.conf", "10-bridge.conflist"]
 
 
+def test_mtu_of_flannel(tmp_path):
+    assert _host_facts.flannel_mtu(str(tmp_path / "none")) == {}
+    (tmp_path / "vxlan.env").write_text("FLANNEL_NETWORK=10.200.0.0/16\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n")
+    (tmp_path / "host-gw.env").write_text("FLANNEL_NETWORK=10.200.0.0/16\n")
+    (tmp_path / "README").write_text("FLANNEL_MTU=9000\n")
+    assert _host_facts.flannel_mtu(str(tmp_path)) == {"vxlan": 1450}
+
+
 def test_an_existing_cluster(host):
     host.files["/etc/systemd/system/kube-controller-manager.service"] = CONTROLLER_MANAGER
     host.files["/etc/etcd/bootstrap.env"] = BOOTSTRAP
@@ -151,6 +159,21 @@ def test_units(host):
 def test_programs(host, record, programs):
     host.files["/var/lib/hardway/programs.json"] = record
     assert host.facts()["programs"] == programs
+
+
+@pytest.mark.parametrize(("recorded", "runs"), [(True, True), (True, False), (False, True)])
+def test_images_are_read_where_archives_were_imported_and_containerd_runs(host, monkeypatch, tmp_path, recorded, runs):
+    archive = tmp_path / "a.tar"
+    (tmp_path / "a.tar.sha256").write_text(f"{'a' * 64}  a.tar\n")
+    record = tmp_path / "images.json"
+    monkeypatch.setattr(_host_facts, "_IMAGES_RECORD", str(record))
+    if recorded:
+        record.write_text(json.dumps({f"file://{archive}": {"sha256": "a" * 64, "images": ["example.com/a:1"]}}))
+    states = ("active" if runs and unit == "containerd.service" else "inactive" for unit in _host_facts.UNITS)
+    host.output |= {"systemctl": "\n".join(states), "ctr": "example.com/a:1\n"}
+    asked = recorded and runs
+    assert host.facts()["image_archives"] == ([str(archive)] if asked else [])
+    assert any(command[0] == "ctr" for command in host.commands) is asked
 
 
 NODES = {
@@ -190,50 +213,47 @@ def test_nodes_as_the_api_server_of_the_host_knows_them(host, answer, nodes):
     assert host.facts()["nodes"] == nodes
 
 
-MEMBERS = [
-    {"ID": "161", "name": "ctl01", "peerURLs": ["https://10.0.0.11:2380"]},
-    {"ID": "178", "peerURLs": ["https://10.0.0.12:2380"], "isLearner": True},
-]
-
-ANSWERS = {
-    "/v3/cluster/member/list": {"members": MEMBERS},
-    "/v3/maintenance/status": {"leader": "161", "dbSize": "300", "dbSizeInUse": "200", "dbSizeQuota": "100"},
-    "/v3/maintenance/alarm": {"alarms": [{"memberID": "161", "alarm": "NOSPACE"}]},
-}
-
-
-@pytest.mark.parametrize("answers", [True, False])
-def test_members_as_the_etcd_of_the_host_knows_them(host, monkeypatch, answers):
-    class Client:
-        def __init__(self, **options):
-            assert options["endpoints"] == ["https://127.0.0.1:2379"]
-            assert options["client_key"] == "/etc/etcd/kubernetes-key.pem"
-
-        def first(self, path, body=None):
-            assert path in ANSWERS
-            if not answers:
-                raise _host_facts.EtcdError("x", cause="is a learner")
-            return "https://127.0.0.1:2379", ANSWERS[path]
-
-    monkeypatch.setattr(_host_facts, "Client", Client)
-    host.output["systemctl"] = "active\n"
-    expected = [
-        {"id": "a1", "name": "ctl01", "peer_urls": ["https://10.0.0.11:2380"], "learner": False},
-        {"id": "b2", "name": "", "peer_urls": ["https://10.0.0.12:2380"], "learner": True},
-    ]
+@pytest.mark.parametrize("runs", [True, False])
+def test_etcd_is_asked_where_it_runs(host, monkeypatch, runs):
+    answer = {"members": [{"id": "a1"}], "database": {"size": 300}}
+    monkeypatch.setattr(servers, "etcd", lambda: answer)
+    host.output["systemctl"] = "active\n" if runs else "inactive\n"
     found = host.facts()["etcd"]
-    assert found["members"] == (expected if answers else [])
-    assert found["alarms"] == ([{"member": "a1", "alarm": "NOSPACE"}] if answers else [])
-    assert found["database"] == ({"size": 300, "in_use": 200, "quota": 100} if answers else {})
+    assert {name: found[name] for name in ("members", "alarms", "database")} == {
+        "members": answer["members"] if runs else [],
+        "alarms": [],
+        "database": answer["database"] if runs else {},
+    }
 
 
-def test_alarms_are_not_asked_for_while_the_member_sees_no_leader():
-    class Client:
-        def first(self, path, body=None):
-            assert path == "/v3/maintenance/status", "an alarm is read through the cluster, and would time out"
-            return "", {"dbSize": "300"}
+KUBECONFIG = "clusters:\n- cluster:\n    server: https://10.0.0.13:6443\n"
 
-    assert reading.condition(Client()) == {"alarms": [], "database": {"size": 300, "in_use": 0, "quota": 0}}
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "names", "options", "version"),
+    [
+        (KUBECONFIG, ["wrk01"], {}, "1.37.2"),
+        (KUBECONFIG, ["wrk01"], {"ask_api": False}, ""),
+        (KUBECONFIG, [], {}, ""),
+        ("", ["wrk01"], {}, ""),
+    ],
+)
+def test_the_api_is_asked_by_a_kubelet_where_the_run_needs_it(host, monkeypatch, kubeconfig, names, options, version):
+    asked = []
+    monkeypatch.setattr(servers, "api_version", lambda *given: asked.append(given) or "1.37.2")
+    monkeypatch.setattr(_host_facts.cluster_identity, "_names", lambda path: [f"{name}-key.pem" for name in names])
+    monkeypatch.setattr(_host_facts.cluster_identity, "_flannel_backend", lambda: "")
+    host.files["/var/lib/kubelet/kubeconfig"] = kubeconfig
+    assert host.facts(**options)["identity"]["api_version"] == version
+    assert asked == ([("https://10.0.0.13:6443", ["wrk01"])] if version else [])
+
+
+def test_owners_of_the_ports_that_a_run_needs(host, monkeypatch):
+    given = []
+    monkeypatch.setattr(_host_facts.system, "listeners", lambda text, **options: given.append(options) or {})
+    host.facts()
+    host.facts(ports=[10250])
+    assert given == [{"ports": None}, {"ports": [10250]}]
 
 
 @pytest.mark.parametrize("runs", [True, False])

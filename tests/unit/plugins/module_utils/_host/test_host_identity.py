@@ -16,7 +16,6 @@ import subprocess
 import pytest
 import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as module
-from ansible_collections.hardway.kubernetes.plugins.module_utils._http import Answer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -224,33 +223,6 @@ def test_a_host_without_anything():
         "api_server": "",
         "kubelet_names": [],
     }
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "expected"),
-    [
-        (200, b'{"major": "1", "gitVersion": "v1.37.2"}', "1.37.2"),
-        (200, b"{}", ""),
-        (200, b"[]", ""),
-        (200, b"<html>", ""),
-        (403, b'{"gitVersion": "v1.37.2"}', ""),
-    ],
-)
-def test_the_version_of_the_api(monkeypatch, status, body, expected):
-    def request(url, **options):
-        assert (url, options["context"]) == ("https://10.0.0.13:6443/version", "/var/lib/kubelet/wrk01-key.pem")
-        assert options["timeout"] <= 3
-        return Answer(status, body)
-
-    monkeypatch.setattr(module, "tls_context", lambda **files: files["client_key"])
-    monkeypatch.setattr(module, "request", request)
-    assert module.api_version("https://10.0.0.13:6443", ["wrk01"]) == expected
-
-
-def test_no_api_answers(tmp_path):
-    assert module.api_version("", ["wrk01"]) == ""
-    assert module.api_version("https://127.0.0.1:1", []) == ""
-    assert module.api_version("https://127.0.0.1:1", ["wrk01"], str(tmp_path)) == "", "no certificate"
 
 
 def test_names_of_kubelets(monkeypatch):

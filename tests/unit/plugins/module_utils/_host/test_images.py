@@ -14,7 +14,11 @@ import urllib.error
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ImageError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import ImageArchives, image_names
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.images import (
+    ImageArchives,
+    image_names,
+    imported,
+)
 
 ADDRESS = "file:///srv/mirror/pause.tar"
 PAUSE = "registry.k8s.io/pause:3.10"
@@ -66,9 +70,10 @@ class Host:
         return io.BytesIO(found)
 
     def run(self, command: list[str]) -> tuple[int, str, str]:
-        assert command[:4] == ["ctr", "--namespace", "k8s.io", "images"]
-        if command[4] == "list":
+        assert command[:3] == ["ctr", "--namespace", "k8s.io"]
+        if command[-2:] == ["list", "--quiet"]:
             return 0, "\n".join(sorted(self.images)), ""
+        assert command[3:5] == ["images", "import"]
         if self.refusal:
             return 1, "", f"{self.refusal}\n"
         with open(command[5], "rb") as stream:
@@ -174,6 +179,52 @@ def test_a_damaged_record_means_importing_again(host, content):
 def test_containerd_does_not_answer(host):
     archives = ImageArchives(record=str(host.record), opener=host.open, run=lambda _command: (1, "", "no socket"))
     assert archives.present() == set()
+
+
+@pytest.fixture
+def local(host, tmp_path):
+    """The path of an archive on the host itself, which was imported."""
+    path = tmp_path / "pause.tar"
+    address = f"file://{path}"
+    host.publish(address, docker_archive(PAUSE))
+    sums = tmp_path / "pause.tar.sha256"
+    sums.write_bytes(host.web[f"{address}.sha256"])
+    host.archives().load(address)
+    return path
+
+
+def test_the_archives_that_need_no_import(host, local):
+    assert imported(str(host.record), host.run) == [str(local)]
+
+
+def test_containerd_is_not_asked_for_archives_at_an_address(host):
+    host.publish("https://example.com/b.tar", docker_archive("example.com/b:1"))
+    host.archives().load("https://example.com/b.tar")
+    asked = []
+    assert imported(str(host.record), lambda command: asked.append(command) or host.run(command)) == []
+    assert asked == []
+
+
+def test_an_archive_that_needs_an_import_is_not_among_them(host, local):
+    sums = local.parent / "pause.tar.sha256"
+    right = sums.read_bytes()
+    sums.write_text(f"{'0' * 64}  pause.tar\n")
+    assert imported(str(host.record), host.run) == [], "the archive has changed"
+    sums.unlink()
+    assert imported(str(host.record), host.run) == [], "nobody can say whether it has changed"
+    sums.write_bytes(right)
+    assert imported(str(host.record), host.run) == [str(local)]
+    host.images.clear()
+    assert imported(str(host.record), host.run) == [], "the image was removed"
+
+
+@pytest.mark.usefixtures("local")
+def test_a_host_whose_containerd_does_not_answer_has_no_images(host):
+    def missing(_command):
+        raise FileNotFoundError("ctr")
+
+    assert imported(str(host.record), missing) == []
+    assert imported(str(host.record), lambda _command: (1, "", "no socket")) == []
 
 
 def failure(host) -> str:

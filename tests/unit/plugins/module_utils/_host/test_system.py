@@ -103,9 +103,11 @@ def text(path: str) -> str:
     return pathlib.Path(path).read_text(encoding="utf-8") if os.path.exists(path) else ""
 
 
-@pytest.fixture
-def proc(tmp_path):
-    """A /proc with one process, which holds the socket of inode 4711 and a file."""
+@pytest.fixture(params=[False, True], ids=["ascending", "descending"])
+def proc(request, monkeypatch, tmp_path):
+    """A /proc with two processes, which hold a file and the sockets of inode 4711 and 4712, listed in either order."""
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: sorted(listdir(path), reverse=request.param))
     (tmp_path / "net").mkdir()
     head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
     row = "   {}: 0100007F:{:04X} 00000000:0000 {} 00000000:00000000 00:00000000 00000000     0        0 {} 1\n"
@@ -128,6 +130,32 @@ def test_owners_of_ports(proc):
 def test_owners_of_ports_in_old_control_groups(proc):
     (proc / "12" / "cgroup").write_text("4:memory:/x\n1:name=systemd:/system.slice/k3s.service\n")
     assert system.listeners(text, str(proc))["10248"] == "k3s.service"
+
+
+def test_the_owner_of_a_port_that_is_asked_for(proc, monkeypatch):
+    looked_at = []
+    held = system._held
+    monkeypatch.setattr(system, "_held", lambda process: looked_at.append(pathlib.Path(process).name) or held(process))
+    assert system.listeners(text, str(proc), ports=[10250, 6443]) == {"6443": "kube-apiserver"}
+    assert looked_at == ["13"], "that process has a component's name"
+    looked_at.clear()
+    assert system.listeners(text, str(proc), ports=[10250]) == {}
+    assert looked_at == []
+    # Nobody holds the socket.
+    assert system.listeners(text, str(proc), ports=[80]) == {}
+    assert sorted(looked_at) == ["12", "13"]
+
+
+def test_a_program_that_has_the_port_of_a_component(proc):
+    (proc / "13" / "comm").write_text("squatter\n")
+    assert system.listeners(text, str(proc), ports=[6443]) == {"6443": "squatter"}
+
+
+def test_a_socket_of_systemd_belongs_to_the_service_that_uses_it(proc):
+    (proc / "1" / "fd").mkdir(parents=True)
+    (proc / "1" / "fd" / "9").symlink_to("socket:[4711]")
+    (proc / "1" / "cgroup").write_text("0::/init.scope\n")
+    assert system.listeners(text, str(proc))["10248"] == "kubelet.service"
 
 
 def test_a_real_listener():

@@ -1,0 +1,82 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What etcd and the API say to a host."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd import reading
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
+from ansible_collections.hardway.kubernetes.plugins.module_utils._http import Answer
+
+MEMBERS = [
+    {"ID": "161", "name": "ctl01", "peerURLs": ["https://10.0.0.11:2380"]},
+    {"ID": "178", "peerURLs": ["https://10.0.0.12:2380"], "isLearner": True},
+]
+
+ANSWERS = {
+    "/v3/cluster/member/list": {"members": MEMBERS},
+    "/v3/maintenance/status": {"leader": "161", "dbSize": "300", "dbSizeInUse": "200", "dbSizeQuota": "100"},
+    "/v3/maintenance/alarm": {"alarms": [{"memberID": "161", "alarm": "NOSPACE"}]},
+}
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_members_as_the_etcd_of_the_host_knows_them(monkeypatch, answers):
+    class Client:
+        def __init__(self, **options):
+            assert options["endpoints"] == ["https://127.0.0.1:2379"]
+            assert options["client_key"] == "/etc/etcd/kubernetes-key.pem"
+
+        def first(self, path, body=None):
+            assert path in ANSWERS
+            if not answers:
+                raise servers.EtcdError("x", cause="is a learner")
+            return "https://127.0.0.1:2379", ANSWERS[path]
+
+    monkeypatch.setattr(servers, "Client", Client)
+    expected = [
+        {"id": "a1", "name": "ctl01", "peer_urls": ["https://10.0.0.11:2380"], "learner": False},
+        {"id": "b2", "name": "", "peer_urls": ["https://10.0.0.12:2380"], "learner": True},
+    ]
+    found = {
+        "members": expected,
+        "alarms": [{"member": "a1", "alarm": "NOSPACE"}],
+        "database": {"size": 300, "in_use": 200, "quota": 100},
+    }
+    assert servers.etcd() == (found if answers else {})
+
+
+def test_alarms_are_not_asked_for_while_the_member_sees_no_leader():
+    class Client:
+        def first(self, path, body=None):
+            assert path == "/v3/maintenance/status", "an alarm is read through the cluster, and would time out"
+            return "", {"dbSize": "300"}
+
+    assert reading.condition(Client()) == {"alarms": [], "database": {"size": 300, "in_use": 0, "quota": 0}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, b'{"major": "1", "gitVersion": "v1.37.2"}', "1.37.2"),
+        (200, b"{}", ""),
+        (200, b"[]", ""),
+        (200, b"<html>", ""),
+        (403, b'{"gitVersion": "v1.37.2"}', ""),
+    ],
+)
+def test_the_version_of_the_api(monkeypatch, status, body, expected):
+    def request(url, **options):
+        assert (url, options["context"]) == ("https://10.0.0.13:6443/version", "/var/lib/kubelet/wrk01-key.pem")
+        assert options["timeout"] <= 3
+        return Answer(status, body)
+
+    monkeypatch.setattr(servers, "tls_context", lambda **files: files["client_key"])
+    monkeypatch.setattr(servers, "request", request)
+    assert servers.api_version("https://10.0.0.13:6443", ["wrk01"]) == expected
+
+
+def test_no_api_answers(tmp_path):
+    assert servers.api_version("https://127.0.0.1:1", ["wrk01"], str(tmp_path)) == "", "no certificate"
