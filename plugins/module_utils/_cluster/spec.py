@@ -53,7 +53,7 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
         # One or two members do not tolerate a failure, and a restart is one.
         "interrupts": ""
         if len(members) > 2
-        else f"etcd has {count} and needs all of them: no quorum and no writes while one restarts",
+        else f"etcd has {count} and needs all of them: no writes while one restarts, mostly less than 10 seconds",
     }
 
 

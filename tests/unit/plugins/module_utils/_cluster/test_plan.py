@@ -50,7 +50,8 @@ THREE = [*PARTS["etcd"], "wrk01"]
             {},
             {},
             {
-                "etcd": "etcd has 2 members and needs all of them: no quorum and no writes while one restarts",
+                "etcd": "etcd has 2 members and needs all of them: no writes while one restarts, "
+                "mostly less than 10 seconds",
                 "kube-apiserver": "one at a time: no interruption",
                 "containerd": "pods go on running",
                 "kubelet": "pods go on running",

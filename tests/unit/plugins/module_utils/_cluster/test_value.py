@@ -97,7 +97,7 @@ def test_a_newer_release():
         ("wrk01, wrk02", "kube-proxy", step("kube-proxy")),
     ]
     assert [change["effect"] for change in value["plan"]["changes"]] == [
-        "etcd has 2 members and needs all of them: no quorum and no writes while one restarts",
+        "etcd has 2 members and needs all of them: no writes while one restarts, mostly less than 10 seconds",
         "one at a time: no interruption",
         "",
         "",
