@@ -121,8 +121,11 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
     directory = unit.get("data", "/var/lib/etcd")
     bootstrap = _text("/etc/etcd/bootstrap.env")
     started = re.search(r"^ETCD_INITIAL_CLUSTER=(\S+)", bootstrap, re.MULTILINE)
+    was_healthy = bool(re.search(r"^ETCD_INITIAL_CLUSTER_STATE=existing$", bootstrap, re.MULTILINE))
     data = identity(directory)
-    broken = damage(directory) if data and not runs else ""
+    # A first start that failed, on a full disk for example, leaves a directory without a log: etcd begins again in it.
+    begun = was_healthy or os.path.isdir(os.path.join(directory, "member", "wal"))
+    broken = damage(directory) if data and begun and not runs else ""
     if data and broken:
         data["damaged"] = broken
     found: dict[str, t.Any] = {"members": [], "alarms": [], "database": {}}
@@ -137,7 +140,7 @@ def _etcd(*, runs: bool) -> dict[str, t.Any]:
         **found,
         "free_mib": {directory: _free_mib(directory)},
         "started_with": [entry.split("=", 1)[0] for entry in started.group(1).split(",")] if started else [],
-        "was_healthy": bool(re.search(r"^ETCD_INITIAL_CLUSTER_STATE=existing$", bootstrap, re.MULTILINE)),
+        "was_healthy": was_healthy,
     }
 
 

@@ -81,8 +81,8 @@ def test_no_checksum_file(site: Site, bare_client: Node, damaged: str) -> None:
 def test_a_checksum_file_without_a_sum(site: Site, bare_client: Node, damaged: str) -> None:
     bare_client.out("sh", "-c", f"echo '<html>404 Not Found</html>' >{damaged}.sha256")
     assert refused(site, "file:///var/tmp/mirror") == (
-        f"file://{damaged}: file://{damaged}.sha256 has no SHA-256 sum for kubectl. Nothing was installed. Give the "
-        "sum in cluster_checksums, or mend the mirror."
+        f"file://{damaged}: file://{damaged}.sha256 has no SHA-256 sum for kubectl. Nothing was installed. Make the "
+        "file available, or give the sum in cluster_checksums."
     )
 
 

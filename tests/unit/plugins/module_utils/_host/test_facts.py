@@ -266,6 +266,17 @@ def test_data_is_examined_while_etcd_does_not_run(host, tmp_path, runs):
     assert data.get("damaged") == (None if runs else f"{tmp_path}/member/wal: it has no file of the write-ahead log")
 
 
+@pytest.mark.parametrize("healthy", [True, False])
+def test_a_first_start_that_failed_is_no_damage(host, tmp_path, healthy):
+    """On a full disk etcd makes the directory, and no log in it."""
+    (tmp_path / "member" / "snap").mkdir(parents=True)
+    state = "existing" if healthy else "new"
+    host.files["/etc/etcd/bootstrap.env"] = f"ETCD_INITIAL_CLUSTER=ctl01=x\nETCD_INITIAL_CLUSTER_STATE={state}\n"
+    host.files["/etc/systemd/system/etcd.service"] = f"ExecStart=/usr/local/bin/etcd --data-dir={tmp_path} \\\n"
+    host.output["systemctl"] = "failed\n"
+    assert ("damaged" in host.facts()["etcd"]["data"]) is healthy
+
+
 def test_the_clock(host):
     asked = time.time()
     assert asked <= host.facts()["read_at"] <= time.time()
