@@ -114,7 +114,7 @@ PARTS = (
         "sanity",
         ("test-packaging CHECKS=sanity",),
         "fast",
-        2,
+        5,
         "every sanity test of ansible-test, without an ignore file, on the oldest ansible-core and the oldest Python "
         "of hosts",
         "drawn",
@@ -229,7 +229,7 @@ PARTS = (
         "operations",
         ("test-operations",),
         "lab",
-        5,
+        10,
         "etcd saves backups on a schedule, a full database takes writes again, damaged data is replaced, a lost PKI "
         "directory comes back from the controllers",
         "drawn",
@@ -259,7 +259,7 @@ PARTS = (
         "scenario etcd",
         ("molecule SCENARIO=etcd",),
         "own hosts",
-        5,
+        10,
         "members lost, replaced, added, removed, restored under a writer",
     ),
     Part(
@@ -279,10 +279,10 @@ PARTS = (
         "etcd and the control plane without workers",
         "drawn",
     ),
-    Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 2, "a worker joins a control plane", "drawn"),
+    Part("scenario worker", ("molecule SCENARIO=worker",), "own hosts", 5, "a worker joins a control plane", "drawn"),
     Part("scenario addons", ("molecule SCENARIO=addons",), "own hosts", 2, "pod network and DNS alone", "drawn"),
     Part(
-        "scenario site", ("molecule SCENARIO=site",), "own hosts", 5, "the whole sequence on hosts of its own", "drawn"
+        "scenario site", ("molecule SCENARIO=site",), "own hosts", 10, "the whole sequence on hosts of its own", "drawn"
     ),
     Part(
         "network flannel",
