@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -89,23 +88,12 @@ def test_the_tarball_has_what_belongs_to_it_and_nothing_else(tarball):
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tarball, tmp_path_factory):
+def elsewhere(tarball, tmp_path_factory, run_ansible):
     """The tarball, installed where nothing else of the project is; runs a command there."""
     directory = tmp_path_factory.mktemp("elsewhere")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    environment.update(ANSIBLE_COLLECTIONS_PATH=str(directory), HOME=str(directory), ANSIBLE_NOCOLOR="1")
 
     def run(*command):
-        return subprocess.run(
-            [BIN / command[0], *command[1:]],
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_ansible(*command, home=directory, collections=directory)
 
     installed = run("ansible-galaxy", "collection", "install", "--no-deps", "-p", str(directory), str(tarball))
     assert installed.returncode == 0, installed.stdout + installed.stderr

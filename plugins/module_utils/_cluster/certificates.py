@@ -74,8 +74,6 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
         document = {"name": name, "csr": {**request, "ca": {"expiry": settings["ca_authority_expiry"]}}}
         return {**document, "force": True, "regenerate_key": True} if new else document
 
-    new_front_proxy = settings["ca_new_front_proxy_authority"]
-
     def leaf(
         name: str, common_name: str, organization: str, *, hosts: t.Sequence[str | None] = (), ca: str = "ca"
     ) -> Document:
@@ -93,7 +91,7 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
         },
         "authorities": [
             authority("ca", "Kubernetes"),
-            authority("front-proxy-ca", "Kubernetes Front Proxy", new=new_front_proxy),
+            authority("front-proxy-ca", "Kubernetes Front Proxy", new=settings["ca_new_front_proxy_authority"]),
         ],
         "certificates": [
             leaf("admin", "admin", "system:masters"),

@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import threading
 import typing as t
 
 import pytest
@@ -84,7 +83,7 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def web() -> t.Iterator[int]:
+def web(serving: t.Any) -> t.Iterator[int]:
     """The port of a server that stands for the health proxy, and for the Service on each worker."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -98,10 +97,8 @@ def web() -> t.Iterator[int]:
         def log_message(self, *_arguments: t.Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving(Handler) as running:
         yield running.server_port
-        running.shutdown()
 
 
 def smoke(

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import http.server
 import ssl
-import threading
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils import _http
 
 
 @pytest.fixture
-def server():
+def server(serving):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -36,10 +35,8 @@ def server():
         def log_message(self, *_arguments):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving(Handler) as running:
         yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
 
 
 def test_a_request(server, monkeypatch):

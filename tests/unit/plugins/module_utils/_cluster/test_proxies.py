@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.server
 import pathlib
-import threading
 
 import pytest
 import yaml
@@ -97,7 +96,7 @@ def test_containerd_reads_the_proxies(given):
     assert ("EnvironmentFile=/etc/containerd/proxy.env" in templar.template(trust_as_template(unit))) is bool(given)
 
 
-def test_a_download_goes_through_the_proxy(monkeypatch, tmp_path):
+def test_a_download_goes_through_the_proxy(monkeypatch, tmp_path, serving):
     asked = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -110,13 +109,11 @@ def test_a_download_goes_through_the_proxy(monkeypatch, tmp_path):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Handler) as server:
         address = f"http://127.0.0.1:{server.server_port}"
         for name, value in proxy(cluster_http_proxy=address).items():
             monkeypatch.setenv(name, value)
         download("http://downloads.invalid/tool", str(tmp_path / "tool"), opener=url_opener(timeout=5))
         # An exception: the server is asked itself, and sees a path.
         download(f"{address}/direct", str(tmp_path / "tool"), opener=url_opener(timeout=5))
-        server.shutdown()
     assert asked == ["http://downloads.invalid/tool", "/direct"]

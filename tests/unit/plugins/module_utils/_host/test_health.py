@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import http.server
-import threading
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
@@ -14,7 +13,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health im
 
 
 @pytest.fixture
-def server():
+def server(serving):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             status, body = {"/healthz": (200, b"ok"), "/ill": (500, b"[-]etcd failed\n")}.get(self.path, (204, b""))
@@ -26,10 +25,8 @@ def server():
         def log_message(self, *_arguments):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving(Handler) as running:
         yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
 
 
 def test_a_healthy_endpoint(server, monkeypatch):
