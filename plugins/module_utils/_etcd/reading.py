@@ -35,7 +35,7 @@ def condition(client: Client) -> dict[str, t.Any]:
     """Return ``alarms`` of the cluster and ``database`` of the member that answers.
 
     ``database`` has ``size``, ``in_use`` and ``quota`` in bytes; the quota is 0 where etcd does not report it (before
-    3.6). Alarms are those that the member knows of: it is asked for its status alone, which writes nothing.
+    3.6). Alarms are those that the member knows of: only its status is read, which writes nothing.
 
     :raises EtcdError: the endpoint cannot be used.
     """
