@@ -114,6 +114,7 @@ CLASSES: dict[str, Class] = {
     "healthz_nginx_server_name": _NGINX,
     # lb
     "lb_ports": _NGINX,
+    "lb_connections_per_address": _NGINX,
     "lb_max_fails": _NGINX,
     "lb_fail_timeout": _NGINX,
     "lb_connect_timeout": _NGINX,

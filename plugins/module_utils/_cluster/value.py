@@ -21,6 +21,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_a
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.limits import limit_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.peers import peers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.probes import probes
@@ -83,7 +84,7 @@ def cluster(
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
-    problems += differences(wanted, converted) + flag_problems(shape, converted)
+    problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)

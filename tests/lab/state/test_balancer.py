@@ -1,0 +1,69 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One address that opens silent connections does not take the API from the others."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from support import local
+
+if t.TYPE_CHECKING:
+    from support import Cluster, Node
+
+# Opens connections and says nothing on them. Prints how many the balancer left open, and ends with its input.
+_FLOOD = """
+import select, socket, sys, time
+address, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+opened = [socket.create_connection((address, port), timeout=10) for _ in range(count)]
+time.sleep(2)
+# A connection that was closed can be read.
+closed = [one for number in range(0, count, 500) for one in select.select(opened[number:number + 500], [], [], 0)[0]]
+print(count - len(closed), flush=True)
+time.sleep(10)
+"""
+FLOOD = 1000
+
+
+def _limit(balancer: Node) -> int:
+    found = re.findall(r"limit_conn +addresses (\d+);", balancer.out("cat", "/etc/nginx/tcpconf.d/kubernetes.conf"))
+    return int(found[0]) if found else 0
+
+
+def test_nginx_has_files_for_its_connections(balancer: Node) -> None:
+    limits = balancer.out("sh", "-c", "cat /proc/$(pgrep --oldest --parent $(cat /run/nginx.pid))/limits")
+    (found,) = re.findall(r"^Max open files +(\d+)", limits, re.MULTILINE)
+    connections = balancer.out(
+        "grep", "--only-matching", "--perl-regexp", r"worker_connections \K\d+", "/etc/nginx/nginx.conf"
+    )
+    assert int(found) >= 2 * int(connections)
+
+
+@pytest.mark.disruptive
+def test_a_flood_from_one_node_leaves_the_api_to_the_others(cluster: Cluster, balancer: Node) -> None:
+    limit = _limit(balancer)
+    if not 0 < limit < FLOOD or len(cluster.workers) < 2:
+        pytest.skip("no limit for one address, or no second worker")
+    flooding, other = cluster.workers[:2]
+    log = "/var/tmp/flood.log"
+    command = f"python3 -c '{_FLOOD}' {balancer.address} 6443 {FLOOD} >{log} 2>&1 &"
+    flooding.out("sh", "-c", f"ulimit -n {2 * FLOOD}; {command}")
+    try:
+        for _attempt in range(8):
+            asked = other.run(
+                "kubectl", "--kubeconfig=/var/lib/kubelet/kubeconfig", "get", "node", other.name, "--request-timeout=2s"
+            )
+            assert asked.rc == 0, asked.stderr
+        left = flooding.out("sh", "-c", f"for i in $(seq 30); do test -s {log} && break; sleep 1; done; cat {log}")
+        # The node's own programs have some of the allowed ones.
+        assert 0 < int(left) <= limit
+    finally:
+        flooding.run("rm", "--force", log)
+
+
+def test_health_proxy_does_not_name_its_version(cluster: Cluster, controller: Node) -> None:
+    asked = local("curl", "--silent", "--include", "--max-time", "5", f"http://{controller.address}/none-such")
+    assert re.search(r"^Server: nginx\r?$", asked.stdout, re.MULTILINE | re.IGNORECASE), asked.stdout

@@ -1,0 +1,46 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render what a role puts on a host, for the article's cluster on empty hosts."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import computed, empty
+
+ROLES = pathlib.Path(__file__).resolve().parents[3] / "roles"
+
+
+class Role:
+    """The variables of a role on a host, with its files.
+
+    :param host: the host's name in the inventory.
+    :param parts: hosts by part, where they are others than the article's.
+    :param variables: settings of all hosts.
+    """
+
+    def __init__(
+        self, name: str, host: str, *, parts: t.Mapping[str, list[str]] | None = None, **variables: t.Any
+    ) -> None:
+        self._directory = ROLES / name
+        loader = DataLoader()
+        found = computed(empty(), parts=parts, **variables)
+        seen: dict[str, t.Any] = {"inventory_hostname": host, "cluster": {**found, "check_mode": False}}
+        for kind in ("defaults", "vars"):
+            path = self._directory / kind / "main.yml"
+            if path.exists():
+                seen |= loader.load_from_file(str(path), trusted_as_template=True)
+        self._templar = Templar(loader=loader, variables={**seen, **variables})
+
+    def value(self, name: str) -> t.Any:
+        """Return a variable with its templates filled in."""
+        return self._templar.template(trust_as_template("{{ " + name + " }}"))
+
+    def template(self, name: str) -> str:
+        """Return a file of the role's templates, filled in."""
+        text = (self._directory / "templates" / name).read_text(encoding="utf-8")
+        return str(self._templar.template(trust_as_template(text)))
