@@ -123,6 +123,13 @@ spec:
       description: Health endpoint of kube-proxy on a worker's loopback. It answers 200 once the rules are in place.
       type: str
       sample: http://127.0.0.1:10256/healthz
+    tls_cipher_suites:
+      description:
+        - Cipher suites of every server of the cluster in TLS 1.2, by the names of Go's C(crypto/tls). All are AEAD with
+          forward secrecy. Those of TLS 1.3 cannot be chosen.
+      type: list
+      elements: str
+      sample: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
     pki_directory:
       description: Directory on the control node with authorities, certificates, kubeconfigs and the encryption key.
       type: str

@@ -12,6 +12,7 @@ import subprocess
 import pytest
 import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import command_flags
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import TLS_CIPHER_SUITES
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import dry_run
 from conftest import NAMES, ROOT
 
@@ -91,6 +92,11 @@ CONFIGURATIONS = {
         "readOnlyPort": 0,
         "registerNode": True,
         "runtimeRequestTimeout": "15m",
+        "seccompDefault": True,
+        "podPidsLimit": 4096,
+        "streamingConnectionIdleTimeout": "1h0m0s",
+        "kubeReserved": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "256Mi"},
+        "tlsCipherSuites": list(TLS_CIPHER_SUITES),
         "tlsMinVersion": "VersionTLS12",
     },
 }
@@ -211,6 +217,7 @@ def test_the_other_errors_of_an_api_server_are_reported_without_the_one_that_sto
         ("kube-proxy", {"conntrack": {"maxPerCore": "many"}}, "maxPerCore"),
         ("kubelet", {"klusterDomain": "a"}, "klusterDomain"),
         ("kubelet", {"maxPods": "many"}, "maxPods"),
+        ("kubelet", {"podPidsLimit": "many"}, "podPidsLimit"),
         ("kubelet", {"imageGCHighThresholdPercent": 101}, "imageGCHighThresholdPercent"),
         ("kubelet", {"featureGates": {"NoSuchGate": True}}, "NoSuchGate"),
     ],

@@ -26,6 +26,7 @@ class Range(t.NamedTuple):
 #: By setting.
 RANGES: t.Mapping[str, Range] = {
     "lb_connections_per_address": Range(0, "0 means no limit"),
+    "worker_pod_pids_limit": Range(-1, "-1 means no limit"),
 }
 
 

@@ -153,6 +153,9 @@ CLASSES: dict[str, Class] = {
     "worker_image_archives": _NEXT,
     "worker_swap_off": _UNIT,
     "worker_resolv_conf": _UNIT,
+    "worker_pod_pids_limit": Class("rolling", "the kubelet restarts; pods that run keep theirs"),
+    "worker_kube_reserved": Class("rolling", "the kubelet restarts; pods that run stay"),
+    "worker_system_reserved": Class("rolling", "the kubelet restarts; pods that run stay"),
     "worker_kubelet_config": Class(
         "checked", "existing.py compares clusterDNS and clusterDomain; the kubelet restarts"
     ),

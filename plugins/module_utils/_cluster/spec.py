@@ -24,7 +24,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxie
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 
-__all__ = ("API_PORT", "ETCD_CLIENT_PORT", "Spec", "specification")
+__all__ = ("API_PORT", "ETCD_CLIENT_PORT", "TLS_CIPHER_SUITES", "Spec", "specification")
 
 #: The documented value: see the RETURN of the action plugin ``cluster``.
 Spec = dict[str, t.Any]
@@ -33,6 +33,16 @@ Spec = dict[str, t.Any]
 API_PORT = 6443
 #: Where etcd's members listen for clients.
 ETCD_CLIENT_PORT = 2379
+#: The cipher suites of every server in TLS 1.2, by the names of Go's crypto/tls: authenticated encryption, and a new key for
+#: each connection. TLS 1.3 has nothing else, and its suites cannot be chosen.
+TLS_CIPHER_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+)
 #: Health endpoint of kube-proxy; it answers 200 once its rules are in place.
 _KUBE_PROXY_HEALTH_URL = "http://127.0.0.1:10256/healthz"
 
@@ -109,6 +119,7 @@ def specification(
         "kube_proxy_mode": settings["cluster_kube_proxy_mode"],
         "kube_proxy_health_url": _KUBE_PROXY_HEALTH_URL,
         "pki_directory": settings["cluster_pki_directory"],
+        "tls_cipher_suites": list(TLS_CIPHER_SUITES),
         "proxy": environment(shape, settings),
         "topology": shape,
         "hosts": {

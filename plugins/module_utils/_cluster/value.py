@@ -35,6 +35,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releas
     chapters,
     release_problems,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.reserved import reserved_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
     argument_problems,
@@ -85,6 +86,8 @@ def cluster(
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
     problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted)
+    everything = {host: {**wanted, **given} for host, given in converted.items()}
+    problems += reserved_problems(shape, readings, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
@@ -97,7 +100,7 @@ def cluster(
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
     plan["warnings"] += drop_in_warnings(shape, readings) + (encryption_warnings(*encryption) if encryption else [])
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
-    directories = {host: str({**wanted, **converted[host]}.get("etcd_data_directory")) for host in shape["etcd"]}
+    directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}
     plan["etcd"] = membership(shape, found["hosts"], directories)
     plan["peers"] = peers(shape, found, plan["etcd"]["joining"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
