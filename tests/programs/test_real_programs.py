@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 
@@ -137,6 +138,8 @@ def check(programs, tmp_path, key_pair):
             return str(tmp_path / "data" / name)
         if name == "v":
             return 2
+        if name.endswith("cipher-suites"):
+            return ",".join(TLS_CIPHER_SUITES)
         return VALUES[program].get(name, given)
 
     def check(program, configuration=None, **extra):
@@ -172,6 +175,13 @@ def test_the_flags_of_our_roles_are_accepted_and_nothing_is_started_or_written(c
         listening.listen()
         assert check(program) is None
     assert sorted(os.listdir(tmp_path)) == ["config", "kubeconfig", "unit.service"]
+
+
+@pytest.mark.parametrize("program", ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"])
+def test_the_cipher_suites_are_among_those_that_the_program_prefers(programs, program):
+    done = subprocess.run([programs.path(program), "--help"], capture_output=True, text=True, check=False)
+    (known,) = re.findall(r"--tls-cipher-suites.*?Preferred values: ([\w, ]+)\.", done.stdout + done.stderr, re.DOTALL)
+    assert set(TLS_CIPHER_SUITES) <= set(known.split(", "))
 
 
 @pytest.mark.parametrize("program", list(FLAGS))

@@ -33,8 +33,8 @@ Spec = dict[str, t.Any]
 API_PORT = 6443
 #: Where etcd's members listen for clients.
 ETCD_CLIENT_PORT = 2379
-#: The cipher suites of every server in TLS 1.2, by the names of Go's crypto/tls: authenticated encryption, and a new key for
-#: each connection. TLS 1.3 has nothing else, and its suites cannot be chosen.
+#: The cipher suites of every server in TLS 1.2, by the names of Go's crypto/tls: authenticated encryption, and a new key
+#: for each connection. TLS 1.3 has nothing else, and its suites cannot be chosen.
 TLS_CIPHER_SUITES = (
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",

@@ -21,10 +21,26 @@ PORTS = {
 }
 
 
-def _handshake(address: str, port: int, version: str) -> str:
+# Prints the cipher of a handshake in TLS 1.2 with one cipher, or why there is none.
+_CIPHER = """
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.maximum_version = ssl.TLSVersion.TLSv1_2
+context.set_ciphers(sys.argv[2])
+try:
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)) as connection:
+        print(connection.cipher()[0])
+except ssl.SSLError as error:
+    print(error.reason)
+"""
+GCM, CBC = "ECDHE+AESGCM", "ECDHE+AES128+SHA1"
+
+
+def _handshake(address: str, port: int, version: str, ciphers: str = "DEFAULT") -> str:
     """Return openssl's output for a handshake with one protocol version, which it may use itself."""
     done = local(
-        "openssl", "s_client", "-connect", f"{address}:{port}", f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0"
+        "openssl", "s_client", "-connect", f"{address}:{port}", f"-{version}", "-cipher", f"{ciphers}:@SECLEVEL=0"
     )
     return done.stdout + done.stderr
 
@@ -37,6 +53,22 @@ def test_tls_1_2_is_spoken_and_1_1_refused(cluster: Cluster, program: str) -> No
         refused = _handshake(node.address, port, "tls1_1")
         assert "BEGIN CERTIFICATE" not in refused
         assert "alert protocol version" in refused
+
+
+@pytest.mark.parametrize("program", PORTS)
+def test_ciphers_without_authentication_of_the_data_are_refused(cluster: Cluster, program: str) -> None:
+    part, port = PORTS[program]
+    for node in cluster.groups[part]:
+        assert "BEGIN CERTIFICATE" in _handshake(node.address, port, "tls1_2", GCM)
+        refused = _handshake(node.address, port, "tls1_2", CBC)
+        assert "BEGIN CERTIFICATE" not in refused
+        assert "alert handshake failure" in refused
+
+
+@pytest.mark.parametrize("port", [10257, 10259])
+def test_ciphers_on_loopback(controller: Node, port: int) -> None:
+    assert "GCM" in controller.out("python3", "-c", _CIPHER, str(port), GCM)
+    assert controller.out("python3", "-c", _CIPHER, str(port), CBC).strip() == "SSLV3_ALERT_HANDSHAKE_FAILURE"
 
 
 def test_etcd_refuses_plain_http(member: Node) -> None:
