@@ -194,6 +194,9 @@ spec:
           description: URL on a controller itself.
           type: str
           sample: https://127.0.0.1:6443
+        balanced:
+          description: Whether there are several API servers, and RV(spec.api.server) may lead to any of them.
+          type: bool
         names:
           description: Names and addresses of the API server's certificate.
           type: list

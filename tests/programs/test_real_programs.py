@@ -35,8 +35,10 @@ VALUES = {
         "enable-admission-plugins": "NodeRestriction",
         "etcd-servers": "https://127.0.0.1:1",
         "event-ttl": "1h",
-        "runtime-config": "api/all=true",
+        "goaway-chance": 0.001,
+        "runtime-config": None,
         "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
+        "service-account-max-token-expiration": "24h",
         "service-cluster-ip-range": "10.32.0.0/24",
         "service-node-port-range": "30000-32767",
     },
@@ -44,6 +46,7 @@ VALUES = {
         "cluster-cidr": "10.200.0.0/16",
         "cluster-name": "kubernetes",
         "node-cidr-mask-size": 24,
+        "terminated-pod-gc-threshold": 1000,
         "service-cluster-ip-range": "10.32.0.0/24",
     },
     "kube-scheduler": {},
@@ -199,6 +202,8 @@ def test_a_mistyped_flag_is_answered_with_the_right_one(check):
     [
         ("kube-apiserver", "event_ttl", "soon"),
         ("kube-apiserver", "authorization_mode", "Nodes"),
+        ("kube-apiserver", "goaway_chance", "0.5"),
+        ("kube-apiserver", "service_account_max_token_expiration", "30m"),
         ("kube-apiserver", "enable_admission_plugins", "NoSuchPlugin"),
         ("kube-apiserver", "feature_gates", "NoSuchGate=true"),
         ("kube-controller-manager", "node_cidr_mask_size", "wide"),
@@ -209,7 +214,7 @@ def test_a_mistyped_flag_is_answered_with_the_right_one(check):
 )
 def test_a_value_that_the_program_cannot_use(check, program, flag, value):
     found = check(program, **{flag: value})
-    assert found and value.partition("=")[0] in found
+    assert found and (value.partition("=")[0] in found or flag.replace("_", "-") in found)
 
 
 def test_the_other_errors_of_an_api_server_are_reported_without_the_one_that_stops_it(check):

@@ -1,15 +1,16 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers that a program would refuse, or that would do harm: the range of each setting."""
+"""Numbers and times that a program would refuse, or that would do harm: the range of each setting."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings, argument_problems
 
-__all__ = ("RANGES", "Range", "limit_problems")
+__all__ = ("DURATIONS", "RANGES", "Range", "limit_problems", "seconds")
 
 
 class Range(t.NamedTuple):
@@ -26,8 +27,37 @@ class Range(t.NamedTuple):
 #: By setting.
 RANGES: t.Mapping[str, Range] = {
     "lb_connections_per_address": Range(0, "0 means no limit"),
+    "controller_manager_terminated_pod_gc_threshold": Range(0, "0 keeps all"),
     "worker_pod_pids_limit": Range(-1, "-1 means no limit"),
 }
+
+#: Times as Go writes them, by setting: the least number of seconds, and the same in Go's words.
+DURATIONS: t.Mapping[str, tuple[int, str]] = {"apiserver_max_token_expiration": (3600, "1h")}
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(h|ms|us|ns|m|s)")
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a Go duration such as ``1h30m``.
+
+    :raises ValueError: it is not a duration.
+    """
+    if not re.fullmatch(f"({_PART.pattern})+", text):
+        raise ValueError(f"{text!r} is not a duration; allowed: numbers with units, for example 24h or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+
+
+def _short(settings: Settings) -> list[str]:
+    problems = []
+    for name, (least, words) in DURATIONS.items():
+        given = settings.get(name)
+        try:
+            if given is not None and seconds(str(given)) < least:
+                problems.append(f"{name}: {given} is too short; allowed: {words} and more")
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    return problems
 
 
 def _wrong(settings: Settings) -> list[str]:
@@ -39,8 +69,8 @@ def _wrong(settings: Settings) -> list[str]:
 
 
 def limit_problems(values: t.Mapping[str, Settings]) -> list[str]:
-    """Return which numbers are out of their range, each problem once with the hosts that have it.
+    """Return which numbers and times are out of their range, each problem once with the hosts that have it.
 
     :param values: settings by host.
     """
-    return argument_problems({host: _wrong(given) for host, given in values.items()})
+    return argument_problems({host: _wrong(given) + _short(given) for host, given in values.items()})

@@ -44,6 +44,7 @@ CLASSES: dict[str, Class] = {
     # apiserver
     "apiserver_admission_plugins": _UNIT,
     "apiserver_runtime_config": _UNIT,
+    "apiserver_max_token_expiration": Class("rolling", "the API servers restart; tokens that exist keep their time"),
     "apiserver_audit_log_directory": _UNIT,
     "apiserver_audit_log_maxage": _UNIT,
     "apiserver_audit_log_maxbackup": _UNIT,
@@ -91,6 +92,7 @@ CLASSES: dict[str, Class] = {
     "cluster_api_client_host": _RUN,
     "cluster_api_kubeconfig": _RUN,
     # controller_manager
+    "controller_manager_terminated_pod_gc_threshold": _UNIT,
     "controller_manager_verbosity": _UNIT,
     "controller_manager_extra_flags": Class("checked", f"pod network, prefix length, cluster name: {_FLAGS}"),
     "controller_manager_timeout": _RUN,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import typing as t
+import urllib.parse
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
     Catalogue,
@@ -33,8 +34,8 @@ Spec = dict[str, t.Any]
 API_PORT = 6443
 #: Where etcd's members listen for clients.
 ETCD_CLIENT_PORT = 2379
-#: The cipher suites of every server in TLS 1.2, by the names of Go's crypto/tls: authenticated encryption, and a new key
-#: for each connection. TLS 1.3 has nothing else, and its suites cannot be chosen.
+#: The cipher suites of every server in TLS 1.2, by the names of Go's crypto/tls: authenticated encryption, and a new
+#: key for each connection. TLS 1.3 has nothing else, and its suites cannot be chosen.
 TLS_CIPHER_SUITES = (
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -67,6 +68,12 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
     }
 
 
+def _balanced(shape: Topology, server: str) -> bool:
+    """Whether a URL may lead to any of several API servers: it is not the address or name of one."""
+    own = {name for host in shape["controllers"] for name in (host, shape["addresses"][host])}
+    return len(shape["controllers"]) > 1 and urllib.parse.urlsplit(server).hostname not in own
+
+
 def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
     entrances = [*shape["load_balancers"], *shape["controllers"]]
     server = settings["cluster_api_server"] or url(shape["addresses"][entrances[0]], API_PORT)
@@ -75,6 +82,7 @@ def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
         "server": server,
         "local_server": f"https://127.0.0.1:{API_PORT}",
         "names": api_names(shape, settings),
+        "balanced": _balanced(shape, server),
         "client_host": settings["cluster_api_client_host"],
         "kubeconfig": settings["cluster_api_kubeconfig"] or posixpath.join(str(pki), "remote-admin.kubeconfig"),
     }

@@ -26,6 +26,7 @@ class Role:
     def __init__(
         self, name: str, host: str, *, parts: t.Mapping[str, list[str]] | None = None, **variables: t.Any
     ) -> None:
+        self._name = name
         self._directory = ROLES / name
         loader = DataLoader()
         found = computed(empty(), parts=parts, **variables)
@@ -39,6 +40,25 @@ class Role:
     def value(self, name: str) -> t.Any:
         """Return a variable with its templates filled in."""
         return self._templar.template(trust_as_template("{{ " + name + " }}"))
+
+    def flags(self) -> dict[str, t.Any]:
+        """Return the flags of the role's program, with those of the user; None for one that is left out."""
+        own, further = f"__{self._name}_flags", f"{self._name}_extra_flags"
+        return t.cast(dict[str, t.Any], {**self.value(own), **self.value(further)})
+
+    def files(self) -> dict[str, str]:
+        """Return the files that the role's first task renders, by their path on the host."""
+        path = self._directory / "tasks" / "main.yml"
+        task = DataLoader().load_from_file(str(path), trusted_as_template=True)[0]
+        found = {}
+        for file in task["hardway.kubernetes.component"]["files"]:
+            if "template" in file:
+                found[str(file["path"])] = self.template(file["template"])
+            elif "content" in file:
+                found[str(file["path"])] = str(self._templar.template(trust_as_template(str(file["content"]))))
+            elif file.get("state", "file") == "file":
+                found[str(file["path"])] = ""
+        return found
 
     def template(self, name: str) -> str:
         """Return a file of the role's templates, filled in."""

@@ -22,9 +22,7 @@ FLAGS = {
 
 def flags(role: str, **settings: object) -> list[str]:
     """Return the command line that the role's unit file has."""
-    variables = Role(role, "ctl01", **settings)
-    own = variables.value(f"__{role}_flags")
-    return command_flags({**own, **variables.value(f"{role}_extra_flags")})
+    return command_flags(Role(role, "ctl01", **settings).flags())
 
 
 def test_all_are_authenticated_and_forward_secret():

@@ -67,6 +67,21 @@ def test_api(parts, addresses, changes, server):
     assert servers["kube-scheduler.kubeconfig"] == "https://127.0.0.1:6443"
 
 
+@pytest.mark.parametrize(
+    ("parts", "server", "balanced"),
+    [
+        ({}, "", True),
+        ({"load_balancers": []}, "", False),
+        ({"load_balancers": []}, "https://api.example.com", True),
+        ({"load_balancers": []}, "https://10.0.0.12:6443", False),
+        ({"load_balancers": []}, "https://ctl02:6443", False),
+        ({"controllers": ["ctl01"]}, "", False),
+    ],
+)
+def test_whether_the_api_is_behind_a_load_balancer(parts, server, balanced):
+    assert spec(topology(**parts), cluster_api_server=server)["api"]["balanced"] is balanced
+
+
 def test_who_talks_to_the_api():
     assert spec()["api"]["client_host"] == "localhost"
     assert spec()["api"]["kubeconfig"] == "/srv/lab/.cluster/pki/remote-admin.kubeconfig"

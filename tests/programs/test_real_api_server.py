@@ -1,0 +1,78 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real API server with the role's flags and files: whom it lets in, what it admits, and what it writes down."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import datetime
+import socket
+import ssl
+import typing as t
+
+import pytest
+from api_server import Api, serving
+from conftest import CATALOGUE, Programs
+
+TEST = "/api/v1/namespaces/test"
+
+
+@pytest.fixture(scope="module", params=list(CATALOGUE["releases"]))
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Api]:
+    """The API server of each release that the mirror has."""
+    programs = Programs(request.param, tmp_path_factory.mktemp("programs"))
+    paths = programs.path("kube-apiserver"), programs.path("etcd")
+    with serving(paths, tmp_path_factory.mktemp("api")) as server:
+        created = server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "test"}})
+        assert created[0] == 201, created
+        yield server
+
+
+def _cipher(api: Api, ciphers: str) -> str:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as plain, context.wrap_socket(plain) as secured:
+        return str(secured.cipher()[0])
+
+
+def test_ciphers(api):
+    assert "GCM" in _cipher(api, "ECDHE+AESGCM")
+    with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+        _cipher(api, "ECDHE+AES128+SHA1")
+
+
+def test_groups_that_are_not_stable_are_not_served(api):
+    groups = api.ask("GET", "/apis")[1]["groups"]
+    versions = [version["groupVersion"] for group in groups for version in group["versions"]]
+    assert versions and not [version for version in versions if "alpha" in version or "beta" in version]
+
+
+def test_external_addresses_of_services_are_refused(api):
+    spec = {"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]}
+    status, answer, _headers = api.ask("POST", f"{TEST}/services", {"metadata": {"name": "a"}, "spec": spec})
+    assert status == 403 and "external IPs is denied" in answer["message"]
+    del spec["externalIPs"]
+    assert api.ask("POST", f"{TEST}/services", {"metadata": {"name": "a"}, "spec": spec})[0] == 201
+
+
+def test_tokens_end(api):
+    account = f"{TEST}/serviceaccounts"
+    assert api.ask("POST", account, {"metadata": {"name": "long"}})[0] == 201
+    asked = {"spec": {"audiences": [], "expirationSeconds": 30 * 86400}}
+    status, answer, _headers = api.ask("POST", f"{account}/long/token", asked)
+    assert status == 201
+    ends = datetime.datetime.fromisoformat(answer["status"]["expirationTimestamp"])
+    hours = (ends - datetime.datetime.now(datetime.timezone.utc)).total_seconds() / 3600
+    assert 23.9 < hours <= 24
+
+
+def test_events_of_one_user_are_limited(api):
+    about = {"kind": "Pod", "namespace": "test", "name": "none"}
+    event = {"metadata": {"generateName": "flood."}, "involvedObject": about, "reason": "Flood"}
+    # Faster than 50 in a second, and for a while.
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _number: api.until_refused(f"{TEST}/events", event, most=5000), range(2)))
+    assert 100 <= sum(made) < 5000

@@ -1,0 +1,63 @@
+# Copyright (c) hardway.kubernetes contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flags and files of the API server, where they depend on settings or on the inventory."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
+
+
+def flags(parts: t.Mapping[str, list[str]] | None = None, **settings: t.Any) -> dict[str, t.Any]:
+    """Return the flags of the unit file that are there."""
+    own = Role("apiserver", "ctl01", parts=parts, **settings).flags()
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def rendered(name: str, **settings: t.Any) -> t.Any:
+    """Return the content of a file in /etc/kubernetes/config."""
+    return yaml.safe_load(Role("apiserver", "ctl01", **settings).files()[f"/etc/kubernetes/config/{name}"])
+
+
+def test_files_that_flags_name_are_on_the_host():
+    written = set(Role("apiserver", "ctl01").files())
+    named = {str(value) for value in flags().values() if str(value).startswith(("/etc/kubernetes", "/var/lib"))}
+    assert named and named <= written, named - written
+    assert {pathlib.Path(name).name for name in named} >= {"admission-config.yaml", "audit-policy.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "settings", "there"),
+    [
+        (None, {}, True),
+        ({"load_balancers": []}, {}, False),
+        ({"load_balancers": []}, {"cluster_api_server": "https://api.example.com"}, True),
+        ({"controllers": ["ctl01"], "etcd": ["ctl01"]}, {}, False),
+    ],
+)
+def test_clients_connect_again_behind_a_balancer_of_several(parts, settings, there):
+    assert ("goaway-chance" in flags(parts, **settings)) is there
+
+
+def test_only_stable_groups_are_served_unless_asked_for():
+    assert "runtime-config" not in flags()
+    assert flags(apiserver_runtime_config="api/all=true")["runtime-config"] == "api/all=true"
+
+
+def test_tokens_end():
+    found = flags()
+    assert found["service-account-extend-token-expiration"] is False
+    assert found["service-account-max-token-expiration"] == "24h"
+    assert flags(apiserver_max_token_expiration="2h")["service-account-max-token-expiration"] == "2h"
+
+
+def test_each_configured_admission_plugin_is_enabled():
+    configured = {plugin["name"] for plugin in rendered("admission-config.yaml")["plugins"]}
+    # On by default in kube-apiserver.
+    assert configured - {"PodSecurity"} <= set(flags()["enable-admission-plugins"].split(","))
+    assert "DenyServiceExternalIPs" in flags()["enable-admission-plugins"]
