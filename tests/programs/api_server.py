@@ -184,6 +184,23 @@ def serving(programs: tuple[str, str], directory: pathlib.Path, **settings: t.An
             yield api
 
 
+def refusal(program: str, directory: pathlib.Path, **settings: t.Any) -> str:
+    """Return why an API server does not start with settings of the role; empty where it goes on.
+
+    There is no etcd. One that has read its files would wait for it.
+    """
+    make_certificates(directory)
+    role = Role("apiserver", "ctl01", **settings)
+    _files(role, directory)
+    log = directory / "kube-apiserver.log"
+    # Nothing listens there.
+    with _running([program, *_flags(role, directory, 1, free_port())], log) as process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=8)
+        text = log.read_text(encoding="utf-8", errors="replace")
+    return "" if process.returncode == -signal.SIGKILL else text.strip().splitlines()[-1]
+
+
 def _ready(api: Api) -> bool:
     try:
         return api.ask("GET", "/readyz")[0] == 200

@@ -12,7 +12,11 @@ import ssl
 import typing as t
 
 import pytest
-from api_server import Api, serving
+from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.test_authentication import (
+    WRONG,
+    authenticator,
+)
+from api_server import Api, refusal, serving
 from conftest import CATALOGUE, Programs
 
 TEST = "/api/v1/namespaces/test"
@@ -23,7 +27,9 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The API server of each release that the mirror has."""
     programs = Programs(request.param, tmp_path_factory.mktemp("programs"))
     paths = programs.path("kube-apiserver"), programs.path("etcd")
-    with serving(paths, tmp_path_factory.mktemp("api")) as server:
+    # No issuer is there; it is looked for in the background.
+    users = {"jwt": [authenticator(issuer={"url": "https://127.0.0.1:1"})]}
+    with serving(paths, tmp_path_factory.mktemp("api"), apiserver_authentication=users) as server:
         created = server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "test"}})
         assert created[0] == 201, created
         yield server
@@ -42,6 +48,27 @@ def test_ciphers(api):
     assert "GCM" in _cipher(api, "ECDHE+AESGCM")
     with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
         _cipher(api, "ECDHE+AES128+SHA1")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_strangers_see_health(api, path):
+    assert api.ask("GET", path, admin=False)[:2] == (200, "ok")
+
+
+@pytest.mark.parametrize("path", ["/version", "/api", "/apis", "/livez/ping", "/metrics", "/openapi/v2", "/readyz/"])
+def test_strangers_see_nothing_else(api, path):
+    assert api.ask("GET", path, admin=False)[0] == 401
+    assert api.ask("GET", path)[0] != 401
+
+
+# The others take the same time: two seconds each.
+@pytest.mark.parametrize(
+    ("given", "field", "_words"), WRONG[1::8], ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_what_preflight_refuses_an_api_server_refuses_too(programs, tmp_path, given, field, _words):
+    found = refusal(programs.path("kube-apiserver"), tmp_path, apiserver_authentication=given)
+    assert "authentication configuration" in found
+    assert field.rpartition(".")[2].partition("[")[0] in found
 
 
 def test_groups_that_are_not_stable_are_not_served(api):

@@ -35,6 +35,7 @@ _RELIED_ON: t.Mapping[str, t.Mapping[str, str]] = {
         "advertise-address": "set node_address",
         "bind-address": _PORT,
         "secure-port": _PORT,
+        "authentication-config": "set apiserver_authentication",
         "audit-log-path": "set apiserver_audit_log_directory",
         "authorization-mode": "leave it out: nodes need Node, everything else RBAC",
         "client-ca-file": _ROLES_OWN,

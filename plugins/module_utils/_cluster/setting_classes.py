@@ -44,6 +44,7 @@ CLASSES: dict[str, Class] = {
     # apiserver
     "apiserver_admission_plugins": _UNIT,
     "apiserver_runtime_config": _UNIT,
+    "apiserver_authentication": _UNIT,
     "apiserver_max_token_expiration": Class("rolling", "the API servers restart; tokens that exist keep their time"),
     "apiserver_audit_log_directory": _UNIT,
     "apiserver_audit_log_maxage": _UNIT,

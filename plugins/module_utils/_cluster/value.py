@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.authentication import authentication_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, release_versions
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
     drop_in_problems,
@@ -87,7 +88,7 @@ def cluster(
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
     problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted)
     everything = {host: {**wanted, **given} for host, given in converted.items()}
-    problems += reserved_problems(shape, readings, everything)
+    problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)

@@ -123,11 +123,15 @@ def test_kubelet_refuses_a_known_user_without_the_right(cluster: Cluster, worker
     assert _status(f"https://{worker.address}:10250/pods", *options) == "403"
 
 
-def test_api_gives_strangers_health_and_version_alone(controller: Node) -> None:
-    server = f"https://{controller.address}:6443"
-    assert _status(f"{server}/readyz") == "200"
-    assert _status(f"{server}/api/v1/namespaces/default/secrets") == "403"
-    assert _status(f"{server}/debug/pprof/") == "403"
+@pytest.mark.parametrize("path", ["livez", "readyz", "healthz"])
+def test_api_gives_strangers_health(controller: Node, path: str) -> None:
+    assert _status(f"https://{controller.address}:6443/{path}") == "200"
+
+
+@pytest.mark.parametrize("path", ["version", "api", "livez/ping", "metrics", "api/v1/namespaces/default/secrets"])
+def test_api_gives_strangers_nothing_else(cluster: Cluster, path: str) -> None:
+    servers = [node.address for part in ("controllers", "lb") for node in cluster.groups[part]]
+    assert {_status(f"https://{address}:6443/{path}") for address in servers} == {"401"}
 
 
 def test_profiling_is_off(cluster: Cluster, controller: Node) -> None:
