@@ -17,7 +17,7 @@ import typing as t
 
 import pytest
 import testinfra
-from support import Cluster, Node, local
+from support import Cluster, Node, local, own_namespace
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMESPACE = "hardway-lab-test"
@@ -147,11 +147,8 @@ def cluster(pytestconfig: pytest.Config, nodes: dict[str, Node]) -> Cluster:
 @pytest.fixture(scope="session")
 def namespace(cluster: Cluster) -> t.Iterator[str]:
     """A namespace for what the tests make; it goes with them."""
-    remove = ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
-    cluster.kubectl(*remove)
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    yield NAMESPACE
-    cluster.kubectl(*remove)
+    with own_namespace(cluster, NAMESPACE) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -111,6 +112,21 @@ class Cluster:
     def etcdctl(self, member: Node, *arguments: str) -> bytes:
         """Run etcdctl on a member, over loopback. The output may not be text."""
         return member.raw("etcdctl", *ETCD_CREDENTIALS, "--endpoints=https://127.0.0.1:2379", *arguments)
+
+
+@contextlib.contextmanager
+def own_namespace(cluster: Cluster, name: str, **labels: str) -> t.Iterator[str]:
+    """Make a namespace; it goes with all that is in it.
+
+    :param labels: of Pod Security, for example ``enforce="privileged"``.
+    """
+    remove = ("delete", "namespace", name, "--ignore-not-found", "--timeout=60s")
+    cluster.kubectl(*remove)
+    cluster.kubectl("create", "namespace", name)
+    for mode, level in labels.items():
+        cluster.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/{mode}={level}")
+    yield name
+    cluster.kubectl(*remove)
 
 
 def files(node: Node) -> set[str]:

@@ -12,14 +12,27 @@ import ssl
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.test_authentication import (
     WRONG,
     authenticator,
 )
+from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
 from api_server import Api, refusal, serving
 from conftest import CATALOGUE, Programs
 
 TEST = "/api/v1/namespaces/test"
+
+
+def _namespace(api: Api, name: str, **labels: str) -> str:
+    """Make a namespace, and what the controller manager would make in it; return its path."""
+    path = f"/api/v1/namespaces/{name}"
+    given = {f"pod-security.kubernetes.io/{mode}": level for mode, level in labels.items()}
+    wanted = [("/api/v1/namespaces", {"name": name, "labels": given}), (f"{path}/serviceaccounts", {"name": "default"})]
+    for where, metadata in wanted:
+        status, answer, _headers = api.ask("POST", where, {"metadata": metadata})
+        assert status == 201 or answer["reason"] == "AlreadyExists", answer
+    return path
 
 
 @pytest.fixture(scope="module", params=list(CATALOGUE["releases"]))
@@ -30,8 +43,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     # No issuer is there; it is looked for in the background.
     users = {"jwt": [authenticator(issuer={"url": "https://127.0.0.1:1"})]}
     with serving(paths, tmp_path_factory.mktemp("api"), apiserver_authentication=users) as server:
-        created = server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "test"}})
-        assert created[0] == 201, created
+        _namespace(server, "test")
         yield server
 
 
@@ -103,3 +115,45 @@ def test_events_of_one_user_are_limited(api):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         made = list(pool.map(lambda _number: api.until_refused(f"{TEST}/events", event, most=5000), range(2)))
     assert 100 <= sum(made) < 5000
+
+
+def _pod(name: str, container: dict[str, t.Any] | None = None, **spec: t.Any) -> dict[str, t.Any]:
+    containers = [{"name": "a", "image": "example.com/a", **(container or {})}]
+    return {"metadata": {"name": name}, "spec": {"containers": containers, **spec}}
+
+
+#: Pods that get at their host.
+REFUSED = {
+    "privileged": _pod("a", {"securityContext": {"privileged": True}}),
+    "host-path": _pod("a", volumes=[{"name": "root", "hostPath": {"path": "/"}}]),
+    "host-network": _pod("a", hostNetwork=True),
+    "host-processes": _pod("a", hostPID=True),
+    "host-port": _pod("a", {"ports": [{"containerPort": 80, "hostPort": 80}]}),
+    "capability": _pod("a", {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}),
+    "unfiltered": _pod("a", {"securityContext": {"seccompProfile": {"type": "Unconfined"}}}),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_pods_that_get_at_their_host_are_refused(api, name):
+    status, answer, _headers = api.ask("POST", f"{TEST}/pods", REFUSED[name])
+    assert status == 403 and 'violates PodSecurity "baseline:latest"' in answer["message"]
+    for place in ("/api/v1/namespaces/kube-system", _namespace(api, "privileged", enforce="privileged")):
+        _namespace(api, "kube-system")
+        assert api.ask("POST", f"{place}/pods?dryRun=All", REFUSED[name])[0] == 201
+
+
+def test_other_pods_are_taken_with_a_warning(api):
+    status, _answer, headers = api.ask("POST", f"{TEST}/pods", _pod("plain"))
+    assert status == 201 and 'would violate PodSecurity \\"restricted:latest\\"' in headers["Warning"]
+
+
+def test_the_smoke_tests_pods_fit_the_strictest_level(api):
+    place = _namespace(api, "smoke", enforce="restricted")
+    texts = Role("smoke_test", "client").template("objects.yaml.j2")
+    pods = [found["spec"]["template"] for found in yaml.safe_load_all(texts) if found["kind"] == "Deployment"]
+    assert len(pods) == 2
+    for number, pod in enumerate(pods):
+        given = {"metadata": {**pod["metadata"], "name": f"pod-{number}"}, "spec": pod["spec"]}
+        status, answer, headers = api.ask("POST", f"{place}/pods", given)
+        assert (status, headers["Warning"]) == (201, None), answer

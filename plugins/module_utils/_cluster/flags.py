@@ -31,7 +31,7 @@ _PORT = "leave it out: health checks and the load balancer use this port and add
 # Flags on which other parts of the cluster rely, with what is meant for a change of them.
 _RELIED_ON: t.Mapping[str, t.Mapping[str, str]] = {
     "apiserver_extra_flags": {
-        "admission-control-config-file": _ROLES_OWN,
+        "admission-control-config-file": "set apiserver_pod_security",
         "advertise-address": "set node_address",
         "bind-address": _PORT,
         "secure-port": _PORT,

@@ -43,6 +43,7 @@ CLASSES: dict[str, Class] = {
     "addons_timeout": _RUN,
     # apiserver
     "apiserver_admission_plugins": _UNIT,
+    "apiserver_pod_security": Class("rolling", "the API servers restart; pods that run stay"),
     "apiserver_runtime_config": _UNIT,
     "apiserver_authentication": _UNIT,
     "apiserver_max_token_expiration": Class("rolling", "the API servers restart; tokens that exist keep their time"),

@@ -9,9 +9,17 @@ import typing as t
 
 import pytest
 import web as servers
+from support import own_namespace
 
 if t.TYPE_CHECKING:
     from support import Cluster
+
+
+@pytest.fixture(scope="session")
+def namespace(cluster: Cluster) -> t.Iterator[str]:
+    """A namespace in which pods may have ports of their host."""
+    with own_namespace(cluster, "hardway-networks-test", enforce="privileged") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

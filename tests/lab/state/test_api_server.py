@@ -10,6 +10,7 @@ import json
 import time
 import typing as t
 
+import pytest
 from support import written
 
 if t.TYPE_CHECKING:
@@ -28,6 +29,28 @@ def test_a_service_cannot_take_an_address(cluster: Cluster, namespace: str) -> N
     metadata = {"namespace": namespace, "name": "thief"}
     code, said = _applied(cluster, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     assert code != 0 and "external IPs is denied" in said
+
+
+#: Ways from a pod to its host.
+WAYS: dict[str, dict[str, t.Any]] = {
+    "privileged": {"containers": [{"securityContext": {"privileged": True}}]},
+    "host-path": {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
+    "host-network": {"hostNetwork": True},
+    "host-processes": {"hostPID": True},
+    "capability": {"containers": [{"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]},
+}
+
+
+def _pod(namespace: str, name: str, spec: dict[str, t.Any]) -> dict[str, t.Any]:
+    container = {"name": "a", "image": "example.test/none", **spec.get("containers", [{}])[0]}
+    metadata = {"namespace": namespace, "name": name}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, "containers": [container]}}
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_pod_does_not_get_at_its_host(cluster: Cluster, namespace: str, way: str) -> None:
+    code, said = _applied(cluster, _pod(namespace, way, WAYS[way]))
+    assert code != 0 and 'violates PodSecurity "baseline:latest"' in said
 
 
 def test_groups_that_are_not_stable_are_not_served(cluster: Cluster) -> None:

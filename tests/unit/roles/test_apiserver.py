@@ -10,7 +10,10 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import computed, empty
 from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
+
+CONFIG = "admission-config.yaml"
 
 
 def flags(parts: t.Mapping[str, list[str]] | None = None, **settings: t.Any) -> dict[str, t.Any]:
@@ -49,6 +52,23 @@ def test_only_stable_groups_are_served_unless_asked_for():
     assert flags(apiserver_runtime_config="api/all=true")["runtime-config"] == "api/all=true"
 
 
+@pytest.mark.parametrize(
+    ("level", "warned"), [("baseline", "restricted"), ("restricted", "restricted"), ("privileged", "privileged")]
+)
+def test_levels_of_pod_security(level, warned):
+    found = {
+        plugin["name"]: plugin["configuration"] for plugin in rendered(CONFIG, apiserver_pod_security=level)["plugins"]
+    }
+    levels = found["PodSecurity"]["defaults"]
+    assert (levels["enforce"], levels["warn"], levels["audit"]) == (level, warned, warned)
+    assert found["PodSecurity"]["exemptions"] == {"namespaces": ["kube-system"]}
+
+
+def test_an_unknown_level_is_refused_before_anything_is_changed():
+    (found,) = computed(empty(), apiserver_pod_security="base")["plan"]["problems"]
+    assert "apiserver_pod_security must be one of: privileged, baseline, restricted, got: base" in found
+
+
 def test_tokens_end():
     found = flags()
     assert found["service-account-extend-token-expiration"] is False
@@ -57,7 +77,7 @@ def test_tokens_end():
 
 
 def test_each_configured_admission_plugin_is_enabled():
-    configured = {plugin["name"] for plugin in rendered("admission-config.yaml")["plugins"]}
+    configured = {plugin["name"] for plugin in rendered(CONFIG)["plugins"]}
     # On by default in kube-apiserver.
     assert configured - {"PodSecurity"} <= set(flags()["enable-admission-plugins"].split(","))
     assert "DenyServiceExternalIPs" in flags()["enable-admission-plugins"]
