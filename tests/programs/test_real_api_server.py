@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import datetime
+import json
 import socket
 import ssl
+import time
 import typing as t
 
 import pytest
@@ -157,3 +160,79 @@ def test_the_smoke_tests_pods_fit_the_strictest_level(api):
         given = {"metadata": {**pod["metadata"], "name": f"pod-{number}"}, "spec": pod["spec"]}
         status, answer, headers = api.ask("POST", f"{place}/pods", given)
         assert (status, headers["Warning"]) == (201, None), answer
+
+
+def _recorded(api: Api, number: int) -> list[dict[str, t.Any]]:
+    """Return the entries of the audit log of one of the tests' requests, by its number."""
+    deadline = time.monotonic() + 5
+    while True:
+        found = [event for event in api.events() if event.get("userAgent") == f"test-{number}"]
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+_ROLE = {"metadata": {"name": "a"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}
+_TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": _pod("")["spec"]}
+_DEPLOYMENT = {
+    "metadata": {"name": "a"},
+    "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": _TEMPLATE},
+}
+_HOOK = {"metadata": {"name": "a"}, "webhooks": []}
+_ACCOUNT = f"{TEST}/serviceaccounts/default/token"
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/test/leases"
+_ABOUT = {"kind": "Pod", "namespace": "test", "name": "none"}
+_EVENT = {"metadata": {"name": "a"}, "involvedObject": _ABOUT, "reason": "Test"}
+_REVIEW = {"spec": {"token": "mellon"}}
+#: Requests of the administrator, with the level at which the log has each; they are made in this order.
+AUDITED: list[tuple[str, str, t.Any, str]] = [
+    ("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/test/roles", _ROLE, "RequestResponse"),
+    ("GET", "/apis/rbac.authorization.k8s.io/v1/namespaces/test/roles", None, "Metadata"),
+    ("DELETE", "/apis/rbac.authorization.k8s.io/v1/namespaces/test/roles/a", {}, "RequestResponse"),
+    (
+        "POST",
+        "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        _HOOK,
+        "RequestResponse",
+    ),
+    ("POST", "/apis/apps/v1/namespaces/test/deployments", _DEPLOYMENT, "Request"),
+    ("POST", f"{TEST}/pods", _pod("audited"), "Request"),
+    ("POST", f"{TEST}/secrets", {"metadata": {"name": "a"}, "stringData": {"a": "mellon"}}, "Metadata"),
+    ("GET", f"{TEST}/secrets", None, "Metadata"),
+    ("DELETE", f"{TEST}/secrets", {}, "Metadata"),
+    ("POST", f"{TEST}/configmaps", {"metadata": {"name": "a"}, "data": {"a": "mellon"}}, "Metadata"),
+    ("POST", _ACCOUNT, {"spec": {"audiences": [], "expirationSeconds": 3600}}, "Metadata"),
+    ("POST", "/apis/authentication.k8s.io/v1/tokenreviews", _REVIEW, "Metadata"),
+    ("POST", _LEASES, {"metadata": {"name": "a"}, "spec": {}}, "Metadata"),
+    ("POST", f"{TEST}/events", _EVENT, ""),
+    ("DELETE", f"{TEST}/events/a", {}, "Metadata"),
+    ("GET", "/readyz", None, ""),
+    ("GET", "/readyz/ping", None, "Metadata"),
+    ("GET", "/version", None, "Metadata"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(AUDITED)), ids=lambda number: " ".join(AUDITED[number][:2]))
+def test_the_audit_log_has_content_where_it_should(api, number):
+    method, path, body, level = AUDITED[number]
+    status = api.ask(method, path, body, User_Agent=f"test-{number}")[0]
+    assert status in (200, 201, 429), status
+    if not level:
+        # What comes later is there.
+        api.ask("GET", "/version", User_Agent="test-1000")
+        assert _recorded(api, 1000) and not _recorded(api, number)
+        return
+    (event,) = _recorded(api, number)
+    assert event["level"] == level
+    assert ("requestObject" in event) is (level != "Metadata")
+    assert ("responseObject" in event) is (level == "RequestResponse")
+    assert "managedFields" not in json.dumps(event)
+
+
+def test_the_audit_log_has_no_secret(api):
+    text = api.audit.read_text(encoding="utf-8")
+    assert "test-6" in text, "the Secret's request is recorded"
+    for word in ("mellon", base64.b64encode(b"mellon").decode().rstrip("=")):
+        assert word not in text
+    # A service account's token begins like that.
+    assert "eyJhbGciOi" not in text

@@ -11,7 +11,7 @@ import time
 import typing as t
 
 import pytest
-from support import written
+from support import wait_until, written
 
 if t.TYPE_CHECKING:
     from support import Cluster
@@ -57,6 +57,26 @@ def test_groups_that_are_not_stable_are_not_served(cluster: Cluster) -> None:
     served = cluster.kubectl("api-versions").split()
     assert "apps/v1" in served
     assert not [version for version in served if "alpha" in version or "beta" in version]
+
+
+def test_the_audit_log_has_what_became_of_rights(cluster: Cluster, namespace: str) -> None:
+    name = "audited"
+    cluster.kubectl("create", "role", name, f"--namespace={namespace}", "--verb=get", "--resource=pods")
+
+    def event() -> dict[str, t.Any]:
+        for node in cluster.controllers:
+            for line in node.run(
+                "grep", "-hF", f'"name":"{name}"', "/var/log/kubernetes/audit.log"
+            ).stdout.splitlines():
+                found = json.loads(line)
+                reference = found["objectRef"]
+                if (found["verb"], reference.get("namespace"), reference["resource"]) == ("create", namespace, "roles"):
+                    return dict(found)
+        return {}
+
+    found = wait_until(event, seconds=10, what="the creation of the Role in an audit log")
+    assert found["level"] == "RequestResponse"
+    assert found["requestObject"]["rules"] == found["responseObject"]["rules"]
 
 
 def test_a_token_ends_within_a_day(cluster: Cluster, namespace: str) -> None:

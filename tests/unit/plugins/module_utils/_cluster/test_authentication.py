@@ -13,8 +13,13 @@ import re
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.authentication import content_problems
-from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import computed, empty
+from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
+    ROOT,
+    computed,
+    empty,
+)
 
 URL = "https://login.example.com"
 GOOD: dict[str, t.Any] = {
@@ -178,3 +183,10 @@ def test_flags_that_exclude_the_file(flags, refused):
     found = problems(apiserver_extra_flags=flags)
     assert len(found) == bool(refused)
     assert re.search(refused, "".join(found))
+
+
+def test_the_documented_example_is_right():
+    text = (ROOT / "roles" / "apiserver" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(apiserver_authentication:.*?)```", text, re.DOTALL)
+    given = yaml.safe_load(example)["apiserver_authentication"]
+    assert given["jwt"] and problems(apiserver_authentication=given) == []
