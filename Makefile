@@ -101,7 +101,7 @@ test-etcd: setup ## the etcd modules against real etcd processes on loopback
 	@python -m pytest -q tests/etcd
 
 # Of other releases it takes what the mirror has.
-test-programs: setup ## the programs check their own flags and configuration files, and start nothing
+test-programs: setup ## the programs check their own flags and files; an API server with the role's files
 	@python lab/mirror/mirror.py fill --images none --directory $(HARDWAY_MIRROR) \
 		--programs kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,etcd,containerd
 	@python -m pytest -q tests/programs

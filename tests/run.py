@@ -151,8 +151,9 @@ PARTS = (
         "programs",
         ("test-programs",),
         "own hosts",
-        1,
-        "the programs check their own flags and configuration files before a restart, and start nothing",
+        2,
+        "the programs check their own flags and configuration files before a restart; whom and what an API server with "
+        "the role's files admits",
         builds=True,
     ),
     Part(

@@ -112,6 +112,33 @@ REFUSED = {
             "cluster_dns_address: 'dns.cluster.local' is not an IP address",
         ],
     ),
+    "settings of the API servers and the nodes": Case(
+        {
+            "apiserver_pod_security": "base",
+            "apiserver_authentication": {"jwt": [{"issuer": {"url": "http://login.example.com"}}]},
+            "apiserver_extra_flags": {"anonymous-auth": True},
+            "apiserver_max_token_expiration": "5m",
+            "worker_system_reserved": {"memory": "1 GB"},
+        },
+        {},
+        [
+            "ctl01, ctl02, kubelb, wrk01, wrk02, client: value of apiserver_pod_security must be one of: privileged, "
+            "baseline, restricted, got: base",
+            "ctl01, ctl02, kubelb, wrk01, wrk02, client: apiserver_max_token_expiration: 5m is too short; allowed: 1h "
+            "and more",
+            "wrk01, wrk02: worker_system_reserved.memory: '1 GB' is not a quantity; allowed: for example 100m, 0.5, "
+            "128Mi or 1Gi",
+            "ctl01, ctl02: apiserver_authentication.jwt[0].issuer.url: 'http://login.example.com' is not allowed; "
+            "allowed: https://HOST/PATH without user, query and fragment",
+            "ctl01, ctl02: apiserver_authentication.jwt[0].issuer.audiences: has no entry; name the client that the "
+            "tokens are issued for",
+            "ctl01, ctl02: apiserver_authentication.jwt[0].claimMappings: is missing; it is a mapping of username, "
+            "groups, uid, extra",
+            "ctl01, ctl02: apiserver_extra_flags.anonymous-auth: an API server does not take it together with the file "
+            "that the role writes; leave it out and set apiserver_authentication.anonymous, or set "
+            "authentication-config to null beside it for an API server without that file",
+        ],
+    ),
     "networks that are too small": Case(
         {"cluster_pod_cidr": "10.200.0.0/24", "cluster_service_cidr": "10.32.0.8/29"},
         {},

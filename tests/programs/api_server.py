@@ -198,7 +198,7 @@ def refusal(program: str, directory: pathlib.Path, **settings: t.Any) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=8)
         text = log.read_text(encoding="utf-8", errors="replace")
-    return "" if process.returncode == -signal.SIGKILL else text.strip().splitlines()[-1]
+    return "" if process.returncode == -signal.SIGKILL else text[text.rfind('"command failed"') :].strip()
 
 
 def _ready(api: Api) -> bool:

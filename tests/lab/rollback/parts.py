@@ -116,6 +116,10 @@ BREAKS = (
     _program("kube-apiserver", "kubernetes"),
     Break("kube-apiserver", "file", {"apiserver_extra_flags": {"admission-control-config-file": "/etc/hostname"}},
           said="admission"),
+    # Neither preflight nor the program's check of itself compiles expressions.
+    Break("kube-apiserver", "value", {"apiserver_authentication": {"jwt": [{
+        "issuer": {"url": "https://login.example.com", "audiences": ["a"]},
+        "claimMappings": {"username": {"expression": "claims.("}}}]}}, said="invalid authentication configuration"),
     _flag("kube-controller-manager", "controller_manager"),
     _program("kube-controller-manager", "kubernetes"),
     _flag("kube-scheduler", "scheduler"),
