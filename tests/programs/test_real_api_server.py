@@ -111,6 +111,18 @@ def test_tokens_end(api):
     assert 23.9 < hours <= 24
 
 
+def test_tokens_of_pods_end_too(api):
+    assert api.ask("POST", f"{TEST}/pods", _pod("bound"))[0] == 201
+    # As the kubelet asks.
+    bound = {"kind": "Pod", "apiVersion": "v1", "name": "bound"}
+    asked = {"spec": {"audiences": [], "expirationSeconds": 3607, "boundObjectRef": bound}}
+    status, answer, _headers = api.ask("POST", f"{TEST}/serviceaccounts/default/token", asked)
+    assert status == 201
+    claims = answer["status"]["token"].split(".")[1]
+    ends = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
+    assert 3000 < ends - time.time() <= 3607
+
+
 def test_events_of_one_user_are_limited(api):
     about = {"kind": "Pod", "namespace": "test", "name": "none"}
     event = {"metadata": {"generateName": "flood."}, "involvedObject": about, "reason": "Flood"}
