@@ -47,7 +47,8 @@ def test_the_users_own_content_wins(own):
     assert found[name] == (configuration()[name] | value if isinstance(value, dict) else value)
 
 
-def test_containerd_ends_silent_connections_when_the_kubelet_says_so():
-    found = tomllib.loads(Role("worker", "wrk01").template("containerd.toml.j2"))
+@pytest.mark.parametrize(("own", "wanted"), [({}, "1h0m0s"), ({"streamingConnectionIdleTimeout": "30m"}, "30m")])
+def test_containerd_ends_silent_connections_when_the_kubelet_says_so(own, wanted):
+    found = tomllib.loads(Role("worker", "wrk01", worker_kubelet_config=own).template("containerd.toml.j2"))
     idle = found["plugins"]["io.containerd.grpc.v1.cri"]["stream_idle_timeout"]
-    assert idle == configuration()["streamingConnectionIdleTimeout"] == "1h0m0s"
+    assert idle == configuration(worker_kubelet_config=own)["streamingConnectionIdleTimeout"] == wanted
