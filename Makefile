@@ -115,7 +115,7 @@ molecule: mirror node-image ## every scenario under molecule/ (SCENARIO= for one
 	done
 
 test-lab: setup ## tests of the running lab from outside
-	@python -m pytest -q tests/lab/state --ansible-inventory=$(INVENTORY)
+	@python -m pytest -q tests/lab/state tests/lab/trust --ansible-inventory=$(INVENTORY)
 
 test-network: setup ## connections between pods, Services and hosts of the running lab, in both modes of kube-proxy
 	@python tests/networks.py --here $(INVENTORY)

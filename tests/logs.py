@@ -19,8 +19,8 @@ _QUESTIONS = {
         ' for id in $(crictl ps --all --quiet); do echo "== $id"; crictl logs --tail 500 "$id" 2>&1; done'
     ),
     "etcd": (
-        "command -v etcdctl >/dev/null || exit 0; etcdctl --cacert=/etc/etcd/ca.pem --cert=/etc/etcd/kubernetes.pem"
-        " --key=/etc/etcd/kubernetes-key.pem --endpoints=https://127.0.0.1:2379 endpoint status --cluster -w table"
+        "command -v etcdctl >/dev/null || exit 0; etcdctl --cacert=/etc/etcd/ca.pem --cert=/etc/etcd/etcdctl.pem"
+        " --key=/etc/etcd/etcdctl-key.pem --endpoints=https://127.0.0.1:2379 endpoint status --cluster -w table"
     ),
     "kubectl": (
         "command -v kubectl >/dev/null || exit 0; export KUBECONFIG=/root/.kube/config; test -f $KUBECONFIG || exit 0;"

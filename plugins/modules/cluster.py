@@ -201,6 +201,10 @@ spec:
           description: Names and addresses of the API server's certificate.
           type: list
           elements: str
+        administrators:
+          description: Group of the administrators' certificates, bound to C(cluster-admin).
+          type: str
+          sample: hardway:cluster-admins
         client_host:
           description: Host that talks to the API for the roles.
           type: str
@@ -221,6 +225,10 @@ spec:
         members:
           description: C(peer_url) and C(client_url) by host.
           type: dict
+        member_common_name:
+          description: Common name of the members' certificates, without which etcd accepts no peer.
+          type: str
+          sample: etcd-member
         client_urls:
           description: Client URLs of all members.
           type: list

@@ -44,8 +44,8 @@ EXAMPLES = r"""
   hardway.kubernetes.etcd_maintenance:
     endpoints: [https://10.240.0.11:2379, https://10.240.0.12:2379]
     ca_cert: /etc/etcd/ca.pem
-    client_cert: /etc/etcd/kubernetes.pem
-    client_key: /etc/etcd/kubernetes-key.pem
+    client_cert: /etc/etcd/etcdctl.pem
+    client_key: /etc/etcd/etcdctl-key.pem
 """
 
 RETURN = r"""

@@ -76,8 +76,8 @@ EXAMPLES = r"""
     state: learner
     endpoints: [https://10.240.0.11:2379, https://10.240.0.12:2379]
     ca_cert: /etc/etcd/ca.pem
-    client_cert: /etc/etcd/kubernetes.pem
-    client_key: /etc/etcd/kubernetes-key.pem
+    client_cert: /etc/etcd/etcdctl.pem
+    client_key: /etc/etcd/etcdctl-key.pem
   register: joining
 
 - name: Remove a member that is permanently lost
@@ -86,8 +86,8 @@ EXAMPLES = r"""
     state: absent
     endpoints: [https://127.0.0.1:2379]
     ca_cert: /etc/etcd/ca.pem
-    client_cert: /etc/etcd/kubernetes.pem
-    client_key: /etc/etcd/kubernetes-key.pem
+    client_cert: /etc/etcd/etcdctl.pem
+    client_key: /etc/etcd/etcdctl-key.pem
 """
 
 RETURN = r"""

@@ -34,8 +34,8 @@ EXAMPLES = r"""
   hardway.kubernetes.etcd_member_info:
     endpoints: [https://10.240.0.11:2379, https://10.240.0.12:2379]
     ca_cert: /etc/etcd/ca.pem
-    client_cert: /etc/etcd/kubernetes.pem
-    client_key: /etc/etcd/kubernetes-key.pem
+    client_cert: /etc/etcd/etcdctl.pem
+    client_key: /etc/etcd/etcdctl-key.pem
   register: etcd
 
 - name: Go on only when a member may fail
@@ -47,8 +47,8 @@ EXAMPLES = r"""
     expected: ctl01=https://10.240.0.11:2380,ctl02=https://10.240.0.12:2380
     endpoints: [https://10.240.0.11:2379, https://10.240.0.12:2379]
     ca_cert: /etc/etcd/ca.pem
-    client_cert: /etc/etcd/kubernetes.pem
-    client_key: /etc/etcd/kubernetes-key.pem
+    client_cert: /etc/etcd/etcdctl.pem
+    client_key: /etc/etcd/etcdctl-key.pem
 """
 
 RETURN = r"""

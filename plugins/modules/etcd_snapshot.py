@@ -96,8 +96,8 @@ EXAMPLES = r"""
     path: /root/etcd.db
     endpoints: [https://127.0.0.1:2379]
     ca_cert: /etc/etcd/ca.pem
-    client_cert: /etc/etcd/kubernetes.pem
-    client_key: /etc/etcd/kubernetes-key.pem
+    client_cert: /etc/etcd/etcdctl.pem
+    client_key: /etc/etcd/etcdctl-key.pem
   register: saved
 
 - name: Restore it beside the data of this member
@@ -125,8 +125,8 @@ EXAMPLES = r"""
     key_count: "{{ saved.snapshot.key_count }}"
     endpoints: [https://127.0.0.1:2379]
     ca_cert: /etc/etcd/ca.pem
-    client_cert: /etc/etcd/kubernetes.pem
-    client_key: /etc/etcd/kubernetes-key.pem
+    client_cert: /etc/etcd/etcdctl.pem
+    client_key: /etc/etcd/etcdctl-key.pem
 """
 
 RETURN = r"""

@@ -147,8 +147,7 @@ def cluster(pytestconfig: pytest.Config, nodes: dict[str, Node]) -> Cluster:
 @pytest.fixture(scope="session")
 def namespace(cluster: Cluster) -> t.Iterator[str]:
     """A namespace for what the tests make; it goes with them."""
-    with own_namespace(cluster, NAMESPACE) as name:
-        yield name
+    yield from own_namespace(cluster, NAMESPACE)
 
 
 @pytest.fixture(scope="session")

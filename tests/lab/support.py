@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import dataclasses
 import json
 import pathlib
@@ -23,8 +22,8 @@ if t.TYPE_CHECKING:
 
 ETCD_CREDENTIALS = (
     "--cacert=/etc/etcd/ca.pem",
-    "--cert=/etc/etcd/kubernetes.pem",
-    "--key=/etc/etcd/kubernetes-key.pem",
+    "--cert=/etc/etcd/etcdctl.pem",
+    "--key=/etc/etcd/etcdctl-key.pem",
 )
 
 # All that a host has on its disk, but for what its system writes of its own accord.
@@ -114,9 +113,8 @@ class Cluster:
         return member.raw("etcdctl", *ETCD_CREDENTIALS, "--endpoints=https://127.0.0.1:2379", *arguments)
 
 
-@contextlib.contextmanager
 def own_namespace(cluster: Cluster, name: str, **labels: str) -> t.Iterator[str]:
-    """Make a namespace; it goes with all that is in it.
+    """Make a namespace for a fixture; it goes with all that is in it.
 
     :param labels: of Pod Security, for example ``enforce="privileged"``.
     """

@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = {
     "ca.pem": "authority\n",
     "ca-key.pem": "key of the authority\n",
+    "etcd-ca.pem": "authority of etcd\n",
     "front-proxy-ca.pem": "front proxy\n",
     "service-account.pem": "certificate\n",
     "service-account-key.pem": "a secret key\n",
@@ -62,22 +63,24 @@ def test_an_empty_directory_gets_what_hosts_have(recover):
     for name in ("ca-key.pem", "service-account-key.pem", "encryption-config.yaml"):
         assert (recover.pki / name).stat().st_mode & 0o777 == 0o600
     assert f"Recovered: {', '.join(FILES)}" in done.stdout, done.stdout
-    assert "only a backup has it: front-proxy-ca-key.pem." in done.stdout, done.stdout
+    assert "only a backup has it: etcd-ca-key.pem, front-proxy-ca-key.pem." in done.stdout, done.stdout
     assert "secret key" not in done.stdout + done.stderr
 
 
 def test_what_is_there_is_kept(recover):
     recover.pki.mkdir(mode=0o700)
     (recover.pki / "ca.pem").write_text("another one\n")
-    (recover.home / "ctl01" / "encryption-config.yaml").unlink()
-    (recover.home / "ctl02" / "encryption-config.yaml").unlink()
+    for host in ("ctl01", "ctl02"):
+        (recover.home / host / "encryption-config.yaml").unlink()
+        (recover.home / host / "ca-key.pem").unlink()
     done = recover()
     assert done.returncode == 0, done.stdout + done.stderr
     expected = {**FILES, "ca.pem": "another one\n"}
-    del expected["encryption-config.yaml"]
+    del expected["encryption-config.yaml"], expected["ca-key.pem"]
     assert content(recover.pki) == expected
     assert "Kept as it was: ca.pem" in done.stdout, done.stdout
-    assert "only a backup has it: encryption-config.yaml, front-proxy-ca-key.pem." in done.stdout, done.stdout
+    lost = "ca-key.pem, encryption-config.yaml, etcd-ca-key.pem, front-proxy-ca-key.pem."
+    assert f"only a backup has it: {lost}" in done.stdout, done.stdout
     assert "changed=0" in recover().stdout
 
 

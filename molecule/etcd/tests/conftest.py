@@ -30,8 +30,8 @@ CLUSTER = "kubernetes-the-hard-way"
 ETCDCTL = [
     "etcdctl",
     "--cacert=/etc/etcd/ca.pem",
-    "--cert=/etc/etcd/kubernetes.pem",
-    "--key=/etc/etcd/kubernetes-key.pem",
+    "--cert=/etc/etcd/etcdctl.pem",
+    "--key=/etc/etcd/etcdctl-key.pem",
     "--endpoints=https://127.0.0.1:2379",
 ]
 
@@ -115,8 +115,8 @@ def module(host: str, plugin: str, /, **options: t.Any) -> dict[str, t.Any]:
     options = {
         "endpoints": ["https://127.0.0.1:2379"],
         "ca_cert": "/etc/etcd/ca.pem",
-        "client_cert": "/etc/etcd/kubernetes.pem",
-        "client_key": "/etc/etcd/kubernetes-key.pem",
+        "client_cert": "/etc/etcd/etcdctl.pem",
+        "client_key": "/etc/etcd/etcdctl-key.pem",
         **options,
     }
     done = subprocess.run(

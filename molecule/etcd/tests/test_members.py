@@ -26,9 +26,9 @@ def lose_data(host: str) -> None:
 
 def expired_certificate() -> bytes:
     """A client certificate of the cluster's own authority whose time is over, with its key."""
-    authority = x509.load_pem_x509_certificate((STATE / "pki" / "ca.pem").read_bytes())
-    signer = serialization.load_pem_private_key((STATE / "pki" / "ca-key.pem").read_bytes(), None)
-    key = (STATE / "pki" / "kubernetes-key.pem").read_bytes()
+    authority = x509.load_pem_x509_certificate((STATE / "pki" / "etcd-ca.pem").read_bytes())
+    signer = serialization.load_pem_private_key((STATE / "pki" / "etcd-ca-key.pem").read_bytes(), None)
+    key = (STATE / "pki" / "etcdctl-key.pem").read_bytes()
     now = datetime.datetime.now(datetime.timezone.utc)
     signed = (
         x509.CertificateBuilder()
@@ -59,7 +59,7 @@ def test_formed(writer):
 
 
 def test_errors_name_endpoint_and_cause():
-    message = module("etcd01", "etcd_member_info", ca_cert="/etc/etcd/kubernetes.pem")["msg"]
+    message = module("etcd01", "etcd_member_info", ca_cert="/etc/etcd/etcdctl.pem")["msg"]
     assert message.startswith("https://127.0.0.1:2379: certificate not trusted")
     message = module("etcd01", "etcd_member_info", endpoints=["https://10.241.0.14:2379"])["msg"]
     assert message.startswith("https://10.241.0.14:2379: connection refused")

@@ -19,7 +19,7 @@ import time
 directory, prefix = sys.argv[1:]
 os.makedirs(directory, exist_ok=True)
 context = ssl.create_default_context(cafile="/etc/etcd/ca.pem")
-context.load_cert_chain("/etc/etcd/kubernetes.pem", "/etc/etcd/kubernetes-key.pem")
+context.load_cert_chain("/etc/etcd/etcdctl.pem", "/etc/etcd/etcdctl-key.pem")
 connection = None
 number = 0
 with open(os.path.join(directory, "acknowledged"), "w", buffering=1) as acknowledged:

@@ -12,10 +12,16 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
-__all__ = ("api_names", "certificates", "kubeconfigs", "service_address")
+__all__ = ("ADMINISTRATORS", "ETCD_MEMBER", "api_names", "certificates", "kubeconfigs", "service_address")
 
 #: A document that a module takes as it is: a cfssl CSR, an entry of a list of options.
 Document = dict[str, t.Any]
+
+#: Group of the administrators, which the role ``apiserver`` binds to ``cluster-admin``. Unlike ``system:masters``, RBAC
+#: can take its rights away.
+ADMINISTRATORS = "hardway:cluster-admins"
+#: Common name of the etcd members' certificates: etcd accepts no other as a peer.
+ETCD_MEMBER = "etcd-member"
 
 
 def service_address(cidr: str) -> str:
@@ -33,10 +39,10 @@ def _server_host(server: t.Any) -> list[str]:
 
 
 def api_names(shape: Topology, settings: Settings) -> list[str]:
-    """Return every name and address at which an API server, or the etcd beside it, is reached.
+    """Return every name and address at which an API server is reached.
 
-    These are the values of ``-hostname`` in the article: the API's own Service, loopback, and every controller, etcd
-    host and load balancer by name and by address; then the host of ``cluster_api_server``, and ``ca_extra_sans``.
+    These are the values of ``-hostname`` in the article: the API's own Service, loopback, and every controller and load
+    balancer by name and by address; then the host of ``cluster_api_server``, and ``ca_extra_sans``.
     """
     names = [
         service_address(str(settings["cluster_service_cidr"])),
@@ -47,17 +53,39 @@ def api_names(shape: Topology, settings: Settings) -> list[str]:
         "kubernetes.default.svc",
         f"kubernetes.default.svc.{settings['cluster_domain']}",
     ]
-    for host in [*shape["controllers"], *shape["etcd"], *shape["load_balancers"]]:
+    for host in [*shape["controllers"], *shape["load_balancers"]]:
         names += [host, str(shape["addresses"][host])]
     names += _server_host(settings["cluster_api_server"])
     return list(dict.fromkeys([*names, *settings["ca_extra_sans"]]))
 
 
+def _config(settings: Settings) -> Document:
+    """Return the signing configuration: one profile per use of a certificate."""
+    expiry = settings["ca_expiry"]
+
+    def profile(*purposes: str, expiry: t.Any = expiry) -> Document:
+        return {"usages": ["signing", "key encipherment", *purposes], "expiry": expiry}
+
+    return {
+        "signing": {
+            "default": {"expiry": expiry},
+            "profiles": {
+                "server": profile("server auth"),
+                "client": profile("client auth"),
+                "peer": profile("server auth", "client auth"),
+                "administrator": profile("client auth", expiry=settings["ca_admin_expiry"]),
+                # The certificate of a key pair proves no identity. Without a purpose it would be taken for any.
+                "key-pair": profile("code signing"),
+            },
+        }
+    }
+
+
 def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
     """Return the signing configuration, the authorities and the certificates of a cluster.
 
-    Subjects are the article's. The API server's certificate, which etcd uses too, names every address at which either
-    is reached.
+    Each certificate is for one identity and one direction; only etcd's members, which are clients of each other, have
+    one for both. Subjects of clients are the article's, but for administrators.
 
     :returns: ``config``, ``authorities`` and ``certificates`` as the module ``x509_cfssl_compat`` takes them.
     """
@@ -71,40 +99,55 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
 
     def authority(name: str, common_name: str, *, new: bool = False) -> Document:
         request = csr(common_name, "Kubernetes", "ca_authority_subject", "ca_authority_key")
-        document = {"name": name, "csr": {**request, "ca": {"expiry": settings["ca_authority_expiry"]}}}
+        # It signs no further authorities.
+        limits = {"expiry": settings["ca_authority_expiry"], "pathlen": 0, "pathlenzero": True}
+        document = {"name": name, "csr": {**request, "ca": limits}}
         return {**document, "force": True, "regenerate_key": True} if new else document
 
     def leaf(
-        name: str, common_name: str, organization: str, *, hosts: t.Sequence[str | None] = (), ca: str = "ca"
+        name: str,
+        common_name: str,
+        organization: str = "Kubernetes",
+        *,
+        profile: str = "client",
+        hosts: t.Sequence[str | None] = (),
+        ca: str = "ca",
     ) -> Document:
         request = csr(common_name, organization, "ca_subject", "ca_key")
-        return {"name": name, "ca": ca, "profile": "kubernetes", "hosts": list(hosts), "csr": request}
+        return {"name": name, "ca": ca, "profile": profile, "hosts": list(hosts), "csr": request}
 
-    expiry = settings["ca_expiry"]
-    usages = ["signing", "key encipherment", "server auth", "client auth"]
+    def node(host: str) -> list[Document]:
+        user, group = f"system:node:{host}", "system:nodes"
+        return [
+            leaf(host, user, group),
+            leaf(f"{host}-server", user, group, profile="server", hosts=[host, shape["addresses"][host]]),
+        ]
+
+    def member(host: str) -> Document:
+        names = [host, shape["addresses"][host], "127.0.0.1", "localhost"]
+        return leaf(f"etcd-{host}", ETCD_MEMBER, profile="peer", hosts=names, ca="etcd-ca")
+
     return {
-        "config": {
-            "signing": {
-                "default": {"expiry": expiry},
-                "profiles": {"kubernetes": {"usages": usages, "expiry": expiry}},
-            }
-        },
+        "config": _config(settings),
         "authorities": [
             authority("ca", "Kubernetes"),
+            authority("etcd-ca", "etcd"),
             authority("front-proxy-ca", "Kubernetes Front Proxy", new=settings["ca_new_front_proxy_authority"]),
         ],
         "certificates": [
-            leaf("admin", "admin", "system:masters"),
-            *(
-                leaf(host, f"system:node:{host}", "system:nodes", hosts=[host, shape["addresses"][host]])
-                for host in shape["workers"]
-            ),
+            leaf("admin", "admin", ADMINISTRATORS, profile="administrator"),
+            leaf("super-admin", "super-admin", "system:masters", profile="administrator"),
+            *(document for host in shape["workers"] for document in node(host)),
             leaf("kube-controller-manager", "system:kube-controller-manager", "system:kube-controller-manager"),
             leaf("kube-proxy", "system:kube-proxy", "system:node-proxier"),
             leaf("kube-scheduler", "system:kube-scheduler", "system:kube-scheduler"),
-            leaf("kubernetes", "kubernetes", "Kubernetes", hosts=api_names(shape, settings)),
-            leaf("service-account", "service-accounts", "Kubernetes"),
-            leaf("front-proxy-client", "front-proxy-client", "Kubernetes", ca="front-proxy-ca"),
+            leaf("kubernetes", "kubernetes", profile="server", hosts=api_names(shape, settings)),
+            leaf("apiserver-kubelet-client", "kubernetes"),
+            leaf("service-account", "service-accounts", profile="key-pair"),
+            *(member(host) for host in shape["etcd"]),
+            leaf("apiserver-etcd-client", "kube-apiserver", ca="etcd-ca"),
+            leaf("etcdctl", "etcdctl", ca="etcd-ca"),
+            leaf("front-proxy-client", "front-proxy-client", ca="front-proxy-ca"),
         ],
     }
 
@@ -113,7 +156,7 @@ def kubeconfigs(shape: Topology, *, cluster_name: str, local_server: str, server
     """Return the kubeconfigs of a cluster, as the module ``kubeconfig`` takes them.
 
     Controllers speak to the API server on their own host; kubelets, kube-proxy and the remote administrator go through
-    the load balancer.
+    the load balancer. ``super-admin`` stays on the control node.
 
     :param local_server: URL of the API server on a controller's loopback.
     :param server: URL of the API for all other clients.
@@ -136,6 +179,7 @@ def kubeconfigs(shape: Topology, *, cluster_name: str, local_server: str, server
 
     return [
         entry("admin", "admin", local_server),
+        entry("super-admin", "super-admin", local_server),
         entry("kube-controller-manager", "system:kube-controller-manager", local_server),
         entry("kube-scheduler", "system:kube-scheduler", local_server),
         entry("kube-proxy", "system:kube-proxy", server),

@@ -19,12 +19,18 @@ __all__ = ("FILES", "PkiIdentity", "identity_problems", "pki_identity")
 
 _ENCRYPTION = "encryption-config.yaml"
 _ACCOUNT, _ACCOUNT_KEY = "service-account.pem", "service-account-key.pem"
-_AUTHORITIES = {"ca.pem": "authority", "front-proxy-ca.pem": "front proxy authority"}
+_ETCD_AUTHORITY = "etcd-ca.pem"
+_AUTHORITIES = {
+    "ca.pem": "authority",
+    _ETCD_AUTHORITY: "authority of etcd",
+    "front-proxy-ca.pem": "front proxy authority",
+}
 #: Files of the PKI directory whose texts are compared.
 FILES = (*_AUTHORITIES, _ACCOUNT, _ACCOUNT_KEY, _ENCRYPTION)
 _VAULT = "$ANSIBLE_VAULT"
 _ON_HOSTS = {
-    "ca.pem": ("/var/lib/kubernetes/ca.pem", "/etc/etcd/ca.pem"),
+    "ca.pem": ("/var/lib/kubernetes/ca.pem",),
+    _ETCD_AUTHORITY: ("/etc/etcd/ca.pem", "/var/lib/kubernetes/etcd-ca.pem"),
     "front-proxy-ca.pem": ("/var/lib/kubernetes/front-proxy-ca.pem",),
     _ACCOUNT: ("/var/lib/kubernetes/service-account.pem",),
 }
@@ -140,6 +146,19 @@ def _file_problems(pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str,
     ]
 
 
+def _shared_authority(identities: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Return what to do about an etcd that accepts every client of the API."""
+    clients = {key for keys in _host_keys(identities, "ca.pem").values() for key in keys}
+    members = [host for host, keys in _host_keys(identities, _ETCD_AUTHORITY).items() if keys & clients]
+    if not members:
+        return []
+    return [
+        f"{', '.join(members)}: etcd trusts the authority of the API's clients, so that each of them can read and "
+        "write all data; this collection gives etcd an authority of its own, and cannot change that of a running "
+        "cluster. Build a new cluster, and apply your manifests there"
+    ]
+
+
 def _encryption_problems(pki: PkiIdentity, identities: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
     own = pki["encryption_keys"]
     if own is None:
@@ -189,7 +208,9 @@ def identity_problems(
     if pki is None:
         return []
     identities = _judged(shape, readings)
-    problems: list[str] = []
+    problems = _shared_authority(identities)
+    if problems:
+        return problems
     wanted: dict[str, t.Iterable[str]] = {}
     for name, what in {**_AUTHORITIES, _ACCOUNT: "service account's key"}.items():
         if new_front_proxy and name == "front-proxy-ca.pem":

@@ -62,6 +62,7 @@ CLASSES: dict[str, Class] = {
     "ca_authority_key": Class("fixed", "x509_cfssl_compat refuses an authority that differs from its CSR"),
     "ca_authority_expiry": Class("safe", "it holds for an authority that is issued or renewed next"),
     "ca_expiry": _CERTIFICATE,
+    "ca_admin_expiry": _CERTIFICATE,
     "ca_new_front_proxy_authority": Class("rolling", "API servers read the new authority by themselves"),
     "ca_extra_sans": _CERTIFICATE,
     # client
@@ -94,6 +95,7 @@ CLASSES: dict[str, Class] = {
     "cluster_api_client_host": _RUN,
     "cluster_api_kubeconfig": _RUN,
     # controller_manager
+    "controller_manager_sign_certificates": _UNIT,
     "controller_manager_terminated_pod_gc_threshold": _UNIT,
     "controller_manager_verbosity": _UNIT,
     "controller_manager_extra_flags": Class("checked", f"pod network, prefix length, cluster name: {_FLAGS}"),

@@ -16,6 +16,8 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
     release_versions,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certificates import (
+    ADMINISTRATORS,
+    ETCD_MEMBER,
     api_names,
     certificates,
     kubeconfigs,
@@ -59,6 +61,7 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
     count = "one member" if len(members) == 1 else f"{len(members)} members"
     return {
         "members": members,
+        "member_common_name": ETCD_MEMBER,
         "client_urls": [member["client_url"] for member in members.values()],
         "initial_cluster": ",".join(f"{host}={member['peer_url']}" for host, member in members.items()),
         # One or two members do not tolerate a failure, and a restart is one.
@@ -82,6 +85,7 @@ def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
         "server": server,
         "local_server": f"https://127.0.0.1:{API_PORT}",
         "names": api_names(shape, settings),
+        "administrators": ADMINISTRATORS,
         "balanced": _balanced(shape, server),
         "client_host": settings["cluster_api_client_host"],
         "kubeconfig": settings["cluster_api_kubeconfig"] or posixpath.join(str(pki), "remote-admin.kubeconfig"),

@@ -9,6 +9,9 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.authentication import authentication_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, release_versions
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certificate_problems import (
+    certificate_problems,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
     drop_in_problems,
     drop_in_warnings,
@@ -90,7 +93,8 @@ def cluster(
     everything = {host: {**wanted, **given} for host, given in converted.items()}
     problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
-    problems += cluster_problems(shape, wanted, catalogue) + host_problems(shape, readings, wanted, catalogue)
+    problems += cluster_problems(shape, wanted, catalogue) + certificate_problems(shape, wanted)
+    problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     problems += existing_problems(shape, readings, wanted, converted, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])

@@ -41,7 +41,9 @@ Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
 _IMAGES_RECORD = "/var/lib/hardway/images.json"
-_KUBECTL = ["/usr/local/bin/kubectl", "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig", "--request-timeout=3s"]
+_KUBECTL = ["/usr/local/bin/kubectl", "--request-timeout=3s"]
+_ADMIN = "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig"
+_KUBELET = "--kubeconfig=/var/lib/kubelet/kubeconfig"
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _CAP_SYS_RESOURCE = 24
@@ -181,19 +183,20 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
     try:
-        return nodes(json.loads(_output(run, [*_KUBECTL, "get", "--raw=/api/v1/nodes"])))
+        return nodes(json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", "--raw=/api/v1/nodes"])))
     except ValueError:
         # It does not answer.
         return {}
 
 
-def _api_version(server: str, names: list[str]) -> str:
-    if not server or not names:
+def _api_version(run: Run, server: str) -> str:
+    """Return the version of the API server that the kubelet of this host reaches; empty where none answers."""
+    if not server:
         return ""
-    # Imported late, as above.
-    from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
-
-    return servers.api_version(server, names)
+    try:
+        return str(json.loads(_output(run, [*_KUBECTL, _KUBELET, "get", "--raw=/version"]))["gitVersion"]).lstrip("v")
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True) -> dict[str, t.Any]:
@@ -239,7 +242,7 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
         "cluster": cluster_identity.settings(_text),
         "identity": {
             **identity_read,
-            "api_version": _api_version(identity_read["api_server"], identity_read["kubelet_names"]) if ask_api else "",
+            "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
         },
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),

@@ -42,10 +42,13 @@ _FLAGS: dict[str, dict[str, str]] = {
 _CERTIFICATES = (
     "/etc/etcd/ca.pem",
     "/var/lib/kubernetes/ca.pem",
+    "/var/lib/kubernetes/etcd-ca.pem",
     "/var/lib/kubernetes/front-proxy-ca.pem",
     "/var/lib/kubernetes/service-account.pem",
 )
 
+#: End of the file name of a kubelet's serving key, after the name of its node.
+_SERVER_KEY = "-server-key.pem"
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _VERSION = 0xA0
 _SUBJECT_PUBLIC_KEY_INFO = 5
@@ -226,7 +229,7 @@ def identity(read: Read) -> dict[str, t.Any]:
     apiserver, encryption = read(_APISERVER), read(_ENCRYPTION)
     server = re.search(r"^\s*server:\s*[\"']?([^\"'\s]+)", read("/var/lib/kubelet/kubeconfig"), re.MULTILINE)
     prefix = flag_values(apiserver, {"etcd-prefix": "found"}).get("found", "/registry" if apiserver else "")
-    keys = [name[: -len("-key.pem")] for name in _names("/var/lib/kubelet") if name.endswith("-key.pem")]
+    keys = [name[: -len(_SERVER_KEY)] for name in _names("/var/lib/kubelet") if name.endswith(_SERVER_KEY)]
     return {
         "certificates": {path: found for path in _CERTIFICATES if (found := certificates(read(path)))},
         "encryption_keys": encryption_keys(encryption) if encryption else None,

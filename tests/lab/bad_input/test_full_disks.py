@@ -18,8 +18,8 @@ if t.TYPE_CHECKING:
 
 ETCD = ("--tags=etcd",)
 HEALTH = (
-    "curl", "--silent", "--show-error", "--cacert", "/etc/etcd/ca.pem", "--cert", "/etc/etcd/kubernetes.pem",
-    "--key", "/etc/etcd/kubernetes-key.pem", "https://127.0.0.1:2379/health",
+    "curl", "--silent", "--show-error", "--cacert", "/etc/etcd/ca.pem", "--cert", "/etc/etcd/etcdctl.pem",
+    "--key", "/etc/etcd/etcdctl-key.pem", "https://127.0.0.1:2379/health",
 )  # fmt: skip
 
 

@@ -18,8 +18,7 @@ if t.TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def namespace(cluster: Cluster) -> t.Iterator[str]:
     """A namespace in which pods may have ports of their host."""
-    with own_namespace(cluster, "hardway-networks-test", enforce="privileged") as name:
-        yield name
+    yield from own_namespace(cluster, "hardway-networks-test", enforce="privileged")
 
 
 @pytest.fixture(scope="session")

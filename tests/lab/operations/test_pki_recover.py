@@ -18,12 +18,14 @@ pytestmark = pytest.mark.disruptive
 
 RECOVERED = (
     "ca.pem",
-    "ca-key.pem",
+    "etcd-ca.pem",
     "front-proxy-ca.pem",
     "service-account.pem",
     "service-account-key.pem",
     "encryption-config.yaml",
 )
+
+BACKED_UP = ("ca-key.pem", "etcd-ca-key.pem")
 
 
 def test_a_lost_directory_comes_back(cluster: Cluster, namespace: str, inventory: str) -> None:
@@ -38,9 +40,14 @@ def test_a_lost_directory_comes_back(cluster: Cluster, namespace: str, inventory
         assert "hardway.kubernetes.pki_recover" in " ".join(refused.failures)
         assert not cluster.pki.exists() or list(cluster.pki.iterdir()) == []
         recovered = run(inventory, playbook="playbooks/pki_recover.yml")
-        assert "only a backup has it: front-proxy-ca-key.pem" in recovered.output
+        assert "only a backup has it: ca-key.pem, etcd-ca-key.pem, front-proxy-ca-key.pem" in recovered.output
         assert {path.name: path.read_bytes() for path in cluster.pki.iterdir()} == originals
-        # Without that key no certificate of the front proxy can be issued.
+        # Without the key of an authority it can issue no certificate. Two come from the backup.
+        for key in BACKED_UP:
+            lacking = run(inventory, succeeds=False)
+            assert lacking.changed == []
+            assert f"{key} is missing" in " ".join(lacking.failures)
+            shutil.copy2(aside / key, cluster.pki / key)
         lacking = run(inventory, succeeds=False)
         assert lacking.changed == []
         assert "front-proxy-ca-key.pem is missing" in " ".join(lacking.failures)

@@ -101,7 +101,6 @@ def test_a_name_for_the_api(plan: t.Callable[..., Plan], cluster: Cluster) -> No
     made = plan(ca_extra_sans=["api.example.com"])
     assert made.hosts == {
         "certificates": ["localhost"],
-        "etcd": [node.name for node in cluster.members],
         "kube-apiserver": [node.name for node in cluster.controllers],
     }
     (certificates,) = (change["change"] for change in made.changes if change["component"] == "certificates")

@@ -94,15 +94,13 @@ def test_a_name_for_the_api_alone(cluster: Cluster, inventory: str) -> None:
     assert touched(before, snapshot(cluster)) == {PKI: {"kubernetes.csr", "kubernetes.pem"}}
     before = snapshot(cluster)
     run(inventory, *name)
-    uses = {node.name: {"/etc/etcd", "/etc/etcd/kubernetes.pem"} for node in cluster.members}
+    written = {"/var/lib/kubernetes", "/var/lib/kubernetes/kubernetes.pem"}
+    assert touched(before, snapshot(cluster)) == {node.name: written for node in cluster.controllers}
     for node in cluster.controllers:
-        uses[node.name] = uses.get(node.name, set()) | {"/var/lib/kubernetes", "/var/lib/kubernetes/kubernetes.pem"}
-    assert touched(before, snapshot(cluster)) == uses
-    for node, port in [(node, 6443) for node in cluster.controllers] + [(node, 2379) for node in cluster.members]:
         wait_until(
-            lambda node=node, port=port: "api.example.com" in _served_names(cluster, node, port),
+            lambda node=node: "api.example.com" in _served_names(cluster, node, 6443),
             seconds=90,
-            what=f"{node.name}:{port} shows the new certificate",
+            what=f"{node.name} shows the new certificate",
         )
     run(inventory)
     assert reissued(cluster.pki, old) == {"kubernetes"}
@@ -112,18 +110,20 @@ def test_a_name_for_the_api_alone(cluster: Cluster, inventory: str) -> None:
 def test_the_certificate_of_one_worker_alone(cluster: Cluster, inventory: str) -> None:
     worker = cluster.workers[0]
     before, old = snapshot(cluster), serials(cluster.pki)
-    names = names_of(cluster.pki, worker.name)
-    put_worse(cluster.pki, worker.name, addresses=False)
-    assert names_of(cluster.pki, worker.name) != names
+    server = f"{worker.name}-server"
+    names = names_of(cluster.pki, server)
+    put_worse(cluster.pki, server, addresses=False)
+    put_worse(cluster.pki, worker.name, days=1)
+    assert names_of(cluster.pki, server) != names
     run(inventory, "--tags=ca")
-    assert reissued(cluster.pki, old) == {worker.name}
-    assert names_of(cluster.pki, worker.name) == names
+    assert reissued(cluster.pki, old) == {worker.name, server}
+    assert names_of(cluster.pki, server) == names
     assert touched(before, snapshot(cluster)) == {
-        PKI: {f"{worker.name}.{kind}" for kind in ("csr", "pem", "kubeconfig")}
+        PKI: {f"{worker.name}.{kind}" for kind in ("csr", "pem", "kubeconfig")} | {f"{server}.csr", f"{server}.pem"}
     }
     before = snapshot(cluster)
     run(inventory)
-    paths = {f"/var/lib/kubelet/{worker.name}.pem", "/var/lib/kubelet/kubeconfig"}
+    paths = {f"/var/lib/kubelet/{server}.pem", "/var/lib/kubelet/kubeconfig"}
     assert touched(before, snapshot(cluster)) == {worker.name: {*paths, "kubelet"}}
     assert run(inventory).changed == []
 
@@ -153,7 +153,7 @@ def test_a_host_without_its_certificates(cluster: Cluster, inventory: str, tmp_p
     shutil.copy(cluster.pki / "ca.pem", tmp_path)
     refused = run(inventory, "--tags=worker", f"--limit={worker.name}", *elsewhere, succeeds=False)
     assert refused.returncode != 0
-    assert f"{tmp_path}/{worker.name}.pem is not on the control node" in " ".join(refused.failures)
+    assert f"{tmp_path}/{worker.name}-server.pem is not on the control node" in " ".join(refused.failures)
     assert "--tags ca" in " ".join(refused.failures)
     assert touched(before, snapshot(cluster)) == {}
 

@@ -42,8 +42,8 @@ PARTS = {
     for part in (
         Part(
             "etcd", "etcd.service", "etcd", "etcd", (_BIN + "etcd", _UNITS + "etcd.service", "/etc/etcd"),
-            ("https://127.0.0.1:2379/health", "/etc/etcd/ca.pem", "/etc/etcd/kubernetes.pem",
-             "/etc/etcd/kubernetes-key.pem"),
+            ("https://127.0.0.1:2379/health", "/etc/etcd/ca.pem", "/etc/etcd/etcdctl.pem",
+             "/etc/etcd/etcdctl-key.pem"),
         ),
         Part(
             "kube-apiserver", "kube-apiserver.service", "controllers", "apiserver",

@@ -31,7 +31,13 @@ if t.TYPE_CHECKING:
 SEED = os.environ.get("HARDWAY_SEED", "1")
 TALKATIVE = ("-vvv", "--diff")
 # Made once, and then never again.
-IRREPLACEABLE = ("ca-key.pem", "front-proxy-ca-key.pem", "service-account-key.pem", "encryption-config.yaml")
+IRREPLACEABLE = (
+    "ca-key.pem",
+    "etcd-ca-key.pem",
+    "front-proxy-ca-key.pem",
+    "service-account-key.pem",
+    "encryption-config.yaml",
+)
 
 
 class Diary:

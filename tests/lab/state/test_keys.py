@@ -8,25 +8,23 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
+import pytest
+
 if t.TYPE_CHECKING:
     from support import Cluster, Node
 
-# Path on the host -> name in the PKI directory.
-MEMBER = {"/etc/etcd/kubernetes-key.pem": "kubernetes-key.pem"}
+# Name in the PKI directory and on controllers -> the user that reads it.
 CONTROLLER = {
-    f"/var/lib/kubernetes/{name}": name
-    for name in (
-        "admin.kubeconfig",
-        "ca-key.pem",
-        "encryption-config.yaml",
-        "front-proxy-client-key.pem",
-        "kube-controller-manager.kubeconfig",
-        "kube-scheduler.kubeconfig",
-        "kubernetes-key.pem",
-        "service-account-key.pem",
-    )
+    "admin.kubeconfig": "root",
+    "apiserver-etcd-client-key.pem": "kube-apiserver",
+    "apiserver-kubelet-client-key.pem": "kube-apiserver",
+    "encryption-config.yaml": "kube-apiserver",
+    "front-proxy-client-key.pem": "kube-apiserver",
+    "kube-controller-manager.kubeconfig": "kube-controller-manager",
+    "kube-scheduler.kubeconfig": "kube-scheduler",
+    "kubernetes-key.pem": "kube-apiserver",
+    "service-account-key.pem": "kube-apiserver",
 }
-CLIENT = {"/root/.kube/config": "remote-admin.kubeconfig"}
 
 # Left out: keys of the host itself, content of images and pods, and the kernel's file systems.
 _SEARCH = r"""
@@ -43,26 +41,29 @@ def _held(node: Node) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in result.stdout.splitlines())
 
 
-def _expected(cluster: Cluster, node: Node) -> dict[str, str]:
-    files: dict[str, str] = {}
+def _expected(cluster: Cluster, node: Node) -> dict[str, tuple[str, str]]:
+    """Path -> name in the PKI directory, and the user that reads it."""
+    files: dict[str, tuple[str, str]] = {}
     if node in cluster.members:
-        files |= MEMBER
+        files |= {
+            "/etc/etcd/member-key.pem": (f"etcd-{node.name}-key.pem", "etcd"),
+            "/etc/etcd/etcdctl-key.pem": ("etcdctl-key.pem", "etcd"),
+        }
     if node in cluster.controllers:
-        files |= CONTROLLER
+        files |= {f"/var/lib/kubernetes/{name}": (name, user) for name, user in CONTROLLER.items()}
     if node in cluster.workers:
         files |= {
-            f"/var/lib/kubelet/{node.name}-key.pem": f"{node.name}-key.pem",
-            "/var/lib/kubelet/kubeconfig": f"{node.name}.kubeconfig",
-            "/var/lib/kube-proxy/kubeconfig": "kube-proxy.kubeconfig",
+            f"/var/lib/kubelet/{node.name}-server-key.pem": (f"{node.name}-server-key.pem", "root"),
+            "/var/lib/kubelet/kubeconfig": (f"{node.name}.kubeconfig", "root"),
+            "/var/lib/kube-proxy/kubeconfig": ("kube-proxy.kubeconfig", "root"),
         }
     if node in cluster.groups["clients"]:
-        files |= CLIENT
+        files["/root/.kube/config"] = ("remote-admin.kubeconfig", "root")
     return files
 
 
 def test_host_holds_its_keys_and_no_other(cluster: Cluster, node: Node) -> None:
-    expected = {path: "600 etcd:etcd" if path in MEMBER else "600 root:root" for path in _expected(cluster, node)}
-    assert _held(node) == expected
+    assert _held(node) == {path: f"600 {user}:{user}" for path, (_name, user) in _expected(cluster, node).items()}
 
 
 def test_keys_are_those_of_the_pki_directory(cluster: Cluster, node: Node) -> None:
@@ -71,16 +72,29 @@ def test_keys_are_those_of_the_pki_directory(cluster: Cluster, node: Node) -> No
         assert node in cluster.groups["lb"]
         return
     sums = dict(reversed(line.split(maxsplit=1)) for line in node.out("sha256sum", *files).splitlines())
-    assert sums == {path: hashlib.sha256((cluster.pki / name).read_bytes()).hexdigest() for path, name in files.items()}
+    names = {path: name for path, (name, _user) in files.items()}
+    assert sums == {path: hashlib.sha256((cluster.pki / name).read_bytes()).hexdigest() for path, name in names.items()}
 
 
 def test_etcd_data_belongs_to_etcd_alone(member: Node) -> None:
     assert member.out("stat", "--format=%a %U:%G", "/var/lib/etcd").strip() == "700 etcd:etcd"
 
 
-def test_audit_log_is_for_root_alone(controller: Node) -> None:
-    assert controller.out("stat", "--format=%a %U:%G", "/var/log/kubernetes").strip() == "700 root:root"
-    assert controller.out("stat", "--format=%a %U:%G", "/var/log/kubernetes/audit.log").strip() == "600 root:root"
+def test_audit_log_is_for_the_api_server_alone(controller: Node) -> None:
+    owner = "kube-apiserver:kube-apiserver"
+    assert controller.out("stat", "--format=%a %U:%G", "/var/log/kubernetes").strip() == f"700 {owner}"
+    assert controller.out("stat", "--format=%a %U:%G", "/var/log/kubernetes/audit.log").strip() == f"600 {owner}"
+
+
+@pytest.mark.parametrize("user", ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"])
+def test_a_program_reads_its_own_keys_and_no_others(cluster: Cluster, controller: Node, user: str) -> None:
+    """Asked as the user of a program, with all that the kernel lets it do."""
+    files = _expected(cluster, controller)
+    asked = f"for file in {' '.join(files)}; do test -r $file && echo $file; done; true"
+    if user == "etcd" and controller not in cluster.members:
+        return
+    readable = controller.out("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "sh", "-c", asked)
+    assert set(readable.split()) == {path for path, (_name, owner) in files.items() if owner == user}
 
 
 def test_programs_are_roots_and_not_writable(node: Node, cluster: Cluster) -> None:

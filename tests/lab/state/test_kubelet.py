@@ -46,7 +46,7 @@ def test_processes_of_a_pod_are_limited(cluster: Cluster, namespace: str, pod: s
     found = cluster.get("pod", pod, f"--namespace={namespace}")
     (worker,) = (node for node in cluster.workers if node.name == found["spec"]["nodeName"])
     uid = found["metadata"]["uid"].replace("-", "_")
-    limit = worker.out("sh", "-c", f"cat $(find /sys/fs/cgroup -type d -name '*pod{uid}.slice' | head -n 1)/pids.max")
+    limit = worker.out("sh", "-c", f"cat $(find /sys/fs/cgroup -path '*pod{uid}.slice/pids.max')")
     configured = worker.out("grep", "^podPidsLimit:", "/var/lib/kubelet/kubelet-config.yaml")
     assert limit.strip() == configured.split()[1] != "-1"
 

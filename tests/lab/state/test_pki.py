@@ -18,15 +18,19 @@ if t.TYPE_CHECKING:
 
     from support import Cluster
 
-AUTHORITIES = {"ca": "Kubernetes", "front-proxy-ca": "Kubernetes Front Proxy"}
+AUTHORITIES = {"ca": "Kubernetes", "etcd-ca": "etcd", "front-proxy-ca": "Kubernetes Front Proxy"}
 # Common name and organisation that Kubernetes gives a meaning, by file.
 SUBJECTS = {
-    "admin": ("admin", "system:masters"),
+    "admin": ("admin", "hardway:cluster-admins"),
+    "super-admin": ("super-admin", "system:masters"),
     "kube-controller-manager": ("system:kube-controller-manager", "system:kube-controller-manager"),
     "kube-proxy": ("system:kube-proxy", "system:node-proxier"),
     "kube-scheduler": ("system:kube-scheduler", "system:kube-scheduler"),
     "kubernetes": ("kubernetes", "Kubernetes"),
     "service-account": ("service-accounts", "Kubernetes"),
+    "apiserver-kubelet-client": ("kubernetes", "Kubernetes"),
+    "apiserver-etcd-client": ("kube-apiserver", "Kubernetes"),
+    "etcdctl": ("etcdctl", "Kubernetes"),
     "front-proxy-client": ("front-proxy-client", "Kubernetes"),
 }
 
@@ -38,8 +42,28 @@ def _openssl(*arguments: str) -> str:
 
 
 def _subjects(cluster: Cluster) -> dict[str, tuple[str, str]]:
-    nodes = {worker.name: (f"system:node:{worker.name}", "system:nodes") for worker in cluster.workers}
-    return SUBJECTS | nodes
+    nodes = {
+        f"{worker.name}{kind}": (f"system:node:{worker.name}", "system:nodes")
+        for worker in cluster.workers
+        for kind in ("", "-server")
+    }
+    return SUBJECTS | nodes | {f"etcd-{node.name}": ("etcd-member", "Kubernetes") for node in cluster.members}
+
+
+def _authority(name: str) -> str:
+    if name.startswith("front-proxy"):
+        return "front-proxy-ca"
+    return "etcd-ca" if "etcd" in name else "ca"
+
+
+def _purposes(name: str) -> set[str]:
+    """Return what a certificate may be used for, in the words of openssl's extendedKeyUsage."""
+    if name == "service-account":
+        return {"Code Signing"}
+    server = name == "kubernetes" or name.endswith("-server")
+    if name.startswith("etcd-"):
+        return {"TLS Web Server Authentication", "TLS Web Client Authentication"}
+    return {"TLS Web Server Authentication" if server else "TLS Web Client Authentication"}
 
 
 def _subject(path: pathlib.Path) -> dict[str, str]:
@@ -66,7 +90,7 @@ def test_directory_holds_what_the_article_makes(cluster: Cluster) -> None:
 def test_authority(cluster: Cluster, name: str) -> None:
     path = cluster.pki / f"{name}.pem"
     assert _subject(path)["CN"] == AUTHORITIES[name]
-    assert "CA:TRUE" in _extensions(path)
+    assert "CA:TRUE, pathlen:0" in _extensions(path)
     assert "Certificate Sign, CRL Sign" in _extensions(path)
     assert "2048 bit" in _openssl("x509", "-in", str(path), "-noout", "-text")
     # Valid for four years at least, and for no more than five.
@@ -74,21 +98,24 @@ def test_authority(cluster: Cluster, name: str) -> None:
     assert local("openssl", "x509", "-in", str(path), "-noout", "-checkend", str(5 * 365 * 86400)).returncode == 1
 
 
-def test_certificates_verify_for_both_purposes(cluster: Cluster) -> None:
-    for name in _subjects(cluster):
-        authority = "front-proxy-ca" if name.startswith("front-proxy") else "ca"
-        for purpose in ("sslserver", "sslclient"):
-            _openssl(
-                "verify", "-x509_strict", "-purpose", purpose,
-                "-CAfile", str(cluster.pki / f"{authority}.pem"), str(cluster.pki / f"{name}.pem"),
-            )  # fmt: skip
-
-
-def test_authorities_do_not_vouch_for_each_other(cluster: Cluster) -> None:
-    crossed = local(
-        "openssl", "verify", "-CAfile", str(cluster.pki / "ca.pem"), str(cluster.pki / "front-proxy-client.pem")
-    )
-    assert crossed.returncode != 0
+def test_certificates_verify_for_their_purpose_and_authority_alone(cluster: Cluster) -> None:
+    kinds = {"sslserver": "TLS Web Server Authentication", "sslclient": "TLS Web Client Authentication"}
+    verified = {
+        (name, authority, purpose)
+        for name in _subjects(cluster)
+        for authority in AUTHORITIES
+        for purpose in kinds
+        if local(
+            "openssl", "verify", "-x509_strict", "-purpose", purpose,
+            "-CAfile", str(cluster.pki / f"{authority}.pem"), str(cluster.pki / f"{name}.pem"),
+        ).returncode == 0
+    }  # fmt: skip
+    assert verified == {
+        (name, _authority(name), purpose)
+        for name in _subjects(cluster)
+        for purpose, words in kinds.items()
+        if words in _purposes(name)
+    }
 
 
 def test_subjects_usages_and_keys(cluster: Cluster) -> None:
@@ -98,7 +125,7 @@ def test_subjects_usages_and_keys(cluster: Cluster) -> None:
         assert (subject["CN"], subject["O"]) == (common_name, organisation)
         extensions = _extensions(path)
         assert "Digital Signature, Key Encipherment" in extensions
-        assert "TLS Web Server Authentication, TLS Web Client Authentication" in extensions
+        assert set(re.findall(r"TLS Web \w+ Authentication|Code Signing", extensions)) == _purposes(name)
         assert "CA:FALSE" in extensions
         certified = _openssl("x509", "-in", str(path), "-noout", "-pubkey")
         assert _openssl("pkey", "-in", str(cluster.pki / f"{name}-key.pem"), "-pubout") == certified
@@ -106,27 +133,24 @@ def test_subjects_usages_and_keys(cluster: Cluster) -> None:
 
 def test_nodes_are_named_by_name_and_address(cluster: Cluster) -> None:
     for worker in cluster.workers:
-        assert _sans(cluster.pki / f"{worker.name}.pem") == {worker.name, worker.address}
+        assert _sans(cluster.pki / f"{worker.name}-server.pem") == {worker.name, worker.address}
+    for node in cluster.members:
+        assert _sans(cluster.pki / f"etcd-{node.name}.pem") == {node.name, node.address, "127.0.0.1", "localhost"}
 
 
 def test_api_is_named_by_every_name_it_has(cluster: Cluster) -> None:
     first = cluster.service_cidr.split("/")[0].rsplit(".", 1)[0] + ".1"
     names = {first, "127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}
     names |= {f"kubernetes.default.svc.{cluster.domain}"}
-    for node in (*cluster.controllers, *cluster.members, *cluster.groups["lb"]):
+    for node in (*cluster.controllers, *cluster.groups["lb"]):
         names |= {node.name, node.address}
     assert _sans(cluster.pki / "kubernetes.pem") == names
 
 
 def test_client_certificates_name_no_host(cluster: Cluster) -> None:
-    for name in (
-        "admin",
-        "kube-controller-manager",
-        "kube-proxy",
-        "kube-scheduler",
-        "service-account",
-        "front-proxy-client",
-    ):
+    for name in _subjects(cluster):
+        if "TLS Web Server Authentication" in _purposes(name):
+            continue
         assert _sans(cluster.pki / f"{name}.pem") == set()
 
 
@@ -136,6 +160,7 @@ def test_kubeconfigs_lead_where_they_should(cluster: Cluster) -> None:
     local_server = "https://127.0.0.1:6443"
     servers = {
         "admin": local_server,
+        "super-admin": local_server,
         "kube-controller-manager": local_server,
         "kube-scheduler": local_server,
         "kube-proxy": shared,

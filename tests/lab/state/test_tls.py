@@ -84,10 +84,11 @@ def test_etcd_refuses_plain_http(member: Node) -> None:
 def test_etcd_refuses_those_without_certificate(cluster: Cluster, member: Node, port: int) -> None:
     # TLS 1.2 says it in the handshake; with 1.3 the refusal comes only after it.
     address = f"{member.address}:{port}"
-    command = ("openssl", "s_client", "-connect", address, "-tls1_2", "-CAfile", str(cluster.pki / "ca.pem"))
+    command = ("openssl", "s_client", "-connect", address, "-tls1_2", "-CAfile", str(cluster.pki / "etcd-ca.pem"))
     refused = local(*command)
     assert " alert " in refused.stderr
-    pair = ("-cert", str(cluster.pki / "kubernetes.pem"), "-key", str(cluster.pki / "kubernetes-key.pem"))
+    name = f"etcd-{member.name}"
+    pair = ("-cert", str(cluster.pki / f"{name}.pem"), "-key", str(cluster.pki / f"{name}-key.pem"))
     known = local(*command, *pair)
     assert " alert " not in known.stderr
     assert "Verification: OK" in known.stdout

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 if t.TYPE_CHECKING:
-    from support import Node
+    from support import Cluster, Node
 
 CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx"]
 WORKER = ["containerd", "kubelet", "kube-proxy"]
@@ -30,6 +30,23 @@ def _runs(node: Node, unit: str) -> None:
 def test_etcd_runs(member: Node) -> None:
     _runs(member, "etcd")
     assert member.out("ps", "-o", "user=", "-C", "etcd").split() == ["etcd"]
+
+
+@pytest.mark.parametrize("program", CONTROL_PLANE[:3])
+def test_control_plane_runs_as_users_of_its_own(controller: Node, program: str) -> None:
+    (process,) = controller.out("systemctl", "show", program, "--property=MainPID", "--value").split()
+    assert controller.out("ps", "-o", "user:32=", "-p", process).split() == [program]
+    status = controller.out("cat", f"/proc/{process}/status")
+    for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert line in status
+
+
+@pytest.mark.parametrize("unit", ["etcd", *CONTROL_PLANE[:3]])
+def test_exposure_is_at_most_three(controller: Node, cluster: Cluster, unit: str) -> None:
+    """By systemd's own measure, of 10."""
+    if unit == "etcd" and controller not in cluster.members:
+        return
+    controller.out("systemd-analyze", "security", "--no-pager", "--threshold=30", f"{unit}.service")
 
 
 @pytest.mark.parametrize("unit", CONTROL_PLANE)

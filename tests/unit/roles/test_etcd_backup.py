@@ -23,8 +23,8 @@ def rendered(name):
     client = {
         "endpoints": ["https://127.0.0.1:2379"],
         "ca_cert": "/etc/etcd/ca.pem",
-        "client_cert": "/etc/etcd/kubernetes.pem",
-        "client_key": "/etc/etcd/kubernetes-key.pem",
+        "client_cert": "/etc/etcd/etcdctl.pem",
+        "client_key": "/etc/etcd/etcdctl-key.pem",
     }
     values = re.findall(r"\b__\w+", text := (ROLE / "templates" / name).read_text(encoding="utf-8"))
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(text)
@@ -38,7 +38,7 @@ def test_the_environment_has_what_the_script_reads():
     read = set(re.findall(r"\$\{?([A-Z]{2,})\b", script)) - {"PATH"}
     assert read == {name for name in environment if not name.startswith("ETCDCTL_")}
     assert environment["DIRECTORY"] == '"/srv/back ups"'
-    assert environment["ETCDCTL_KEY"] == "/etc/etcd/kubernetes-key.pem"
+    assert environment["ETCDCTL_KEY"] == "/etc/etcd/etcdctl-key.pem"
 
 
 def test_the_timer_starts_the_service_that_runs_the_script():

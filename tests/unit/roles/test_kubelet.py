@@ -43,7 +43,7 @@ def test_settings_reach_the_file_as_the_kubelet_takes_them():
 @pytest.mark.parametrize("own", [{"seccompDefault": False}, {"podPidsLimit": -1}, {"kubeReserved": {"cpu": "50m"}}])
 def test_the_users_own_content_wins(own):
     found = configuration(worker_kubelet_config=own)
-    (name, value), *_ = own.items()
+    [(name, value)] = own.items()
     assert found[name] == (configuration()[name] | value if isinstance(value, dict) else value)
 
 

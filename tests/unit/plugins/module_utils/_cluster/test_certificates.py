@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authorities, certificates and kubeconfigs are the article's."""
+"""Authorities, certificates and kubeconfigs: who they are for, and what they prove."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
 
 LOCAL = "https://127.0.0.1:6443"
 SERVER = "https://10.0.0.13:6443"
-# Name, user and group, in the article's order.
+# Name, user, group, authority and use.
 LEAVES = [
-    ("admin", "admin", "system:masters"),
-    ("wrk01", "system:node:wrk01", "system:nodes"),
-    ("wrk02", "system:node:wrk02", "system:nodes"),
-    ("kube-controller-manager", "system:kube-controller-manager", "system:kube-controller-manager"),
-    ("kube-proxy", "system:kube-proxy", "system:node-proxier"),
-    ("kube-scheduler", "system:kube-scheduler", "system:kube-scheduler"),
-    ("kubernetes", "kubernetes", "Kubernetes"),
-    ("service-account", "service-accounts", "Kubernetes"),
-    ("front-proxy-client", "front-proxy-client", "Kubernetes"),
+    ("admin", "admin", "hardway:cluster-admins", "ca", "administrator"),
+    ("super-admin", "super-admin", "system:masters", "ca", "administrator"),
+    ("wrk01", "system:node:wrk01", "system:nodes", "ca", "client"),
+    ("wrk01-server", "system:node:wrk01", "system:nodes", "ca", "server"),
+    ("wrk02", "system:node:wrk02", "system:nodes", "ca", "client"),
+    ("wrk02-server", "system:node:wrk02", "system:nodes", "ca", "server"),
+    ("kube-controller-manager", "system:kube-controller-manager", "system:kube-controller-manager", "ca", "client"),
+    ("kube-proxy", "system:kube-proxy", "system:node-proxier", "ca", "client"),
+    ("kube-scheduler", "system:kube-scheduler", "system:kube-scheduler", "ca", "client"),
+    ("kubernetes", "kubernetes", "Kubernetes", "ca", "server"),
+    ("apiserver-kubelet-client", "kubernetes", "Kubernetes", "ca", "client"),
+    ("service-account", "service-accounts", "Kubernetes", "ca", "key-pair"),
+    ("etcd-ctl01", "etcd-member", "Kubernetes", "etcd-ca", "peer"),
+    ("etcd-ctl02", "etcd-member", "Kubernetes", "etcd-ca", "peer"),
+    ("apiserver-etcd-client", "kube-apiserver", "Kubernetes", "etcd-ca", "client"),
+    ("etcdctl", "etcdctl", "Kubernetes", "etcd-ca", "client"),
+    ("front-proxy-client", "front-proxy-client", "Kubernetes", "front-proxy-ca", "client"),
 ]
 API_NAMES = [
     "10.32.0.1", "127.0.0.1", "localhost",
@@ -42,8 +50,8 @@ def test_service_address():
         module.service_address("10.32.0.1/24")
 
 
-def test_the_articles_authorities():
-    authority, front_proxy = module.certificates(topology(), settings())["authorities"]
+def test_authorities_are_apart_and_sign_no_others():
+    authority, *others = module.certificates(topology(), settings())["authorities"]
     subject = {"C": "US", "L": "Portland", "O": "Kubernetes", "OU": "CA", "ST": "Oregon"}
     assert authority == {
         "name": "ca",
@@ -51,58 +59,70 @@ def test_the_articles_authorities():
             "CN": "Kubernetes",
             "key": {"algo": "rsa", "size": 2048},
             "names": [subject],
-            "ca": {"expiry": settings()["ca_authority_expiry"]},
+            "ca": {"expiry": settings()["ca_authority_expiry"], "pathlen": 0, "pathlenzero": True},
         },
     }
-    # A client of one must not pass for a client of the other.
-    expected = {**authority, "name": "front-proxy-ca", "csr": {**authority["csr"], "CN": "Kubernetes Front Proxy"}}
-    assert front_proxy == expected
+    # A client of one must not pass for a client of another.
+    assert others == [
+        {**authority, "name": name, "csr": {**authority["csr"], "CN": common_name}}
+        for name, common_name in (("etcd-ca", "etcd"), ("front-proxy-ca", "Kubernetes Front Proxy"))
+    ]
 
 
 def test_only_the_front_proxy_gets_a_new_authority():
     authorities = module.certificates(topology(), settings(ca_new_front_proxy_authority=True))["authorities"]
     assert [(one["name"], one.get("force"), one.get("regenerate_key")) for one in authorities] == [
         ("ca", None, None),
+        ("etcd-ca", None, None),
         ("front-proxy-ca", True, True),
     ]
 
 
 def test_what_leaves_are_for():
-    signing = module.certificates(topology(), settings(ca_expiry="100h"))["config"]["signing"]
-    usages = ["signing", "key encipherment", "server auth", "client auth"]
-    assert signing == {
-        "default": {"expiry": "100h"},
-        "profiles": {"kubernetes": {"expiry": "100h", "usages": usages}},
+    wanted = module.certificates(topology(), settings(ca_expiry="100h", ca_admin_expiry="10h"))
+    signing = wanted["config"]["signing"]
+    assert signing["default"] == {"expiry": "100h"}
+    assert {
+        name: (profile["expiry"], profile["usages"][:2], profile["usages"][2:])
+        for name, profile in signing["profiles"].items()
+    } == {
+        "server": ("100h", ["signing", "key encipherment"], ["server auth"]),
+        "client": ("100h", ["signing", "key encipherment"], ["client auth"]),
+        "peer": ("100h", ["signing", "key encipherment"], ["server auth", "client auth"]),
+        "administrator": ("10h", ["signing", "key encipherment"], ["client auth"]),
+        # Neither a server nor a client. With no purpose at all it would be both.
+        "key-pair": ("100h", ["signing", "key encipherment"], ["code signing"]),
     }
 
 
-def test_the_articles_files():
-    assert list(leaves()) == [name for name, _user, _group in LEAVES]
+def test_one_certificate_per_identity_and_direction():
+    assert list(leaves()) == [name for name, *_rest in LEAVES]
 
 
-@pytest.mark.parametrize(("name", "user", "group"), LEAVES)
-def test_who_a_certificate_is_for(name, user, group):
+@pytest.mark.parametrize(("name", "user", "group", "authority", "profile"), LEAVES)
+def test_who_a_certificate_is_for(name, user, group, authority, profile):
     entry = leaves()[name]
     subject = {"C": "US", "L": "Portland", "O": group, "OU": "Kubernetes The Hard Way", "ST": "Oregon"}
     assert entry["csr"] == {"CN": user, "key": {"algo": "rsa", "size": 2048}, "names": [subject]}
-    assert entry["ca"] == ("front-proxy-ca" if name == "front-proxy-client" else "ca")
-    assert entry["profile"] == "kubernetes"
+    assert (entry["ca"], entry["profile"]) == (authority, profile)
 
 
 def test_names_of_a_certificate():
     named = {name: entry["hosts"] for name, entry in leaves().items() if entry["hosts"]}
-    assert named == {"wrk01": ["wrk01", "10.0.0.14"], "wrk02": ["wrk02", "10.0.0.15"], "kubernetes": API_NAMES}
+    assert named == {
+        "wrk01-server": ["wrk01", "10.0.0.14"],
+        "wrk02-server": ["wrk02", "10.0.0.15"],
+        "kubernetes": API_NAMES,
+        "etcd-ctl01": ["ctl01", "10.0.0.11", "127.0.0.1", "localhost"],
+        "etcd-ctl02": ["ctl02", "10.0.0.12", "127.0.0.1", "localhost"],
+    }
 
 
 @pytest.mark.parametrize(
     ("parts", "changes", "expected"),
     [
-        # An etcd member of its own is named too.
-        (
-            {"etcd": ["ctl01", "ctl02", "client"]},
-            {},
-            [*API_NAMES[:-2], "client", "10.0.0.16", "kubelb", "10.0.0.13"],
-        ),
+        # An etcd member of its own has its own certificate.
+        ({"etcd": ["ctl01", "ctl02", "client"]}, {}, API_NAMES),
         ({}, {"ca_extra_sans": ["api.example.com", "10.0.0.11"]}, [*API_NAMES, "api.example.com"]),
         ({}, {"cluster_api_server": "https://api.example.com:6443"}, [*API_NAMES, "api.example.com"]),
         ({}, {"cluster_api_server": "https://api.example.com/"}, [*API_NAMES, "api.example.com"]),
@@ -135,6 +155,7 @@ def kubeconfigs():
     ("name", "user", "server", "certificate", "context"),
     [
         ("admin", "admin", LOCAL, "admin", "default"),
+        ("super-admin", "super-admin", LOCAL, "super-admin", "default"),
         ("kube-controller-manager", "system:kube-controller-manager", LOCAL, "kube-controller-manager", "default"),
         ("kube-scheduler", "system:kube-scheduler", LOCAL, "kube-scheduler", "default"),
         ("kube-proxy", "system:kube-proxy", SERVER, "kube-proxy", "default"),
@@ -159,4 +180,4 @@ def test_kubeconfig(name, user, server, certificate, context):
 
 def test_every_kubeconfig_has_a_certificate():
     assert {entry["client_certificate"] for entry in kubeconfigs()} <= {f"{name}.pem" for name in leaves()}
-    assert len(kubeconfigs()) == 7
+    assert len(kubeconfigs()) == 8

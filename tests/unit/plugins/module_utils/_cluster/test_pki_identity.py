@@ -17,7 +17,7 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
 )
 
 DIRECTORY = "/srv/lab/.cluster/pki"
-CA, FRONT, ACCOUNT, OTHER = ("ca" * 32, "f0" * 32, "5a" * 32, "0b" * 32)
+CA, ETCD, FRONT, ACCOUNT, OTHER = ("ca" * 32, "e7" * 32, "f0" * 32, "5a" * 32, "0b" * 32)
 KEY1 = {"provider": "aescbc", "name": "key1", "sha256": "e1" * 32}
 KEY2 = {"provider": "aescbc", "name": "key2", "sha256": "e2" * 32}
 RECOVER = "ansible-playbook hardway.kubernetes.pki_recover takes back what hosts still have"
@@ -25,6 +25,7 @@ OWN: module.PkiIdentity = {
     "directory": DIRECTORY,
     "keys": {
         "ca.pem": [CA],
+        "etcd-ca.pem": [ETCD],
         "front-proxy-ca.pem": [FRONT],
         "service-account.pem": [ACCOUNT],
         "service-account-key.pem": [ACCOUNT],
@@ -46,8 +47,9 @@ def hosts(**changes: str) -> dict[str, dict[str, t.Any]]:
         authority = changes.get(host, CA)
         if host in ("ctl01", "ctl02"):
             reading["identity"]["certificates"] = {
-                "/etc/etcd/ca.pem": entry(authority),
+                "/etc/etcd/ca.pem": entry(ETCD),
                 "/var/lib/kubernetes/ca.pem": entry(authority),
+                "/var/lib/kubernetes/etcd-ca.pem": entry(ETCD),
                 "/var/lib/kubernetes/front-proxy-ca.pem": entry(FRONT),
                 "/var/lib/kubernetes/service-account.pem": entry(ACCOUNT),
             }
@@ -106,6 +108,8 @@ ALL = "ctl01, ctl02, wrk01, wrk02"
 CASES: list[tuple[str, module.PkiIdentity, list[str]]] = [
     ("its own", OWN, []),
     ("another authority", directory(ca=[OTHER]), another("ca.pem", "authority", CA, ALL)),
+    ("another authority of etcd", directory(etcd_ca=[OTHER]), another("etcd-ca.pem", "authority of etcd", ETCD)),
+    ("no authority of etcd", directory(etcd_ca=None), missing("etcd-ca.pem")),
     (
         "another front proxy authority",
         directory(front_proxy_ca=[OTHER]),
@@ -126,7 +130,7 @@ CASES: list[tuple[str, module.PkiIdentity, list[str]]] = [
     (
         "nothing",
         EMPTY,
-        missing("ca.pem, front-proxy-ca.pem, service-account-key.pem, encryption-config.yaml", "are", ALL),
+        missing("ca.pem, etcd-ca.pem, front-proxy-ca.pem, service-account-key.pem, encryption-config.yaml", "are", ALL),
     ),
     (
         "another encryption key of that name",
@@ -180,7 +184,7 @@ def test_files_that_a_stopped_build_left_on_hosts():
     assert problems(EMPTY, readings) == []
     readings["ctl02"]["etcd"]["data"] = {"cluster_id": "c1", "member_id": "b2"}
     assert [text.split(" missing")[0].split(": ")[1] for text in problems(EMPTY, readings)] == [
-        "ca.pem, front-proxy-ca.pem, service-account-key.pem, encryption-config.yaml are"
+        "ca.pem, etcd-ca.pem, front-proxy-ca.pem, service-account-key.pem, encryption-config.yaml are"
     ]
 
 
@@ -199,6 +203,14 @@ def test_hosts_of_two_clusters():
         "that they belong to different clusters. wrk02 would get other keys; take the hosts of the other cluster out "
         "of the inventory, or wipe them"
     ]
+
+
+def test_etcd_has_an_authority_of_its_own():
+    readings = hosts()
+    readings["ctl02"]["identity"]["certificates"]["/etc/etcd/ca.pem"] = entry(CA)
+    (problem,) = problems(directory(etcd_ca=None), readings)
+    assert problem.startswith("ctl02: etcd trusts the authority of the API's clients")
+    assert problem.endswith("Build a new cluster, and apply your manifests there")
 
 
 def test_hosts_in_the_middle_of_a_rotation_are_of_one_cluster():

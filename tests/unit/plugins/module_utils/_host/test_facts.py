@@ -230,22 +230,29 @@ KUBECONFIG = "clusters:\n- cluster:\n    server: https://10.0.0.13:6443\n"
 
 
 @pytest.mark.parametrize(
-    ("kubeconfig", "names", "options", "version"),
+    ("kubeconfig", "options", "answer", "version"),
     [
-        (KUBECONFIG, ["wrk01"], {}, "1.37.2"),
-        (KUBECONFIG, ["wrk01"], {"ask_api": False}, ""),
-        (KUBECONFIG, [], {}, ""),
-        ("", ["wrk01"], {}, ""),
+        (KUBECONFIG, {}, '{"major": "1", "gitVersion": "v1.37.2"}', "1.37.2"),
+        (KUBECONFIG, {"ask_api": False}, '{"gitVersion": "v1.37.2"}', ""),
+        ("", {}, '{"gitVersion": "v1.37.2"}', ""),
+        (KUBECONFIG, {}, "", ""),
+        (KUBECONFIG, {}, "{}", ""),
+        (KUBECONFIG, {}, "[]", ""),
+        (KUBECONFIG, {}, "Unable to connect to the server", ""),
     ],
 )
-def test_the_api_is_asked_by_a_kubelet_where_the_run_needs_it(host, monkeypatch, kubeconfig, names, options, version):
-    asked = []
-    monkeypatch.setattr(servers, "api_version", lambda *given: asked.append(given) or "1.37.2")
-    monkeypatch.setattr(_host_facts.cluster_identity, "_names", lambda path: [f"{name}-key.pem" for name in names])
-    monkeypatch.setattr(_host_facts.cluster_identity, "_flannel_backend", lambda: "")
+def test_the_api_is_asked_by_a_kubelet_where_the_run_needs_it(host, kubeconfig, options, answer, version):
     host.files["/var/lib/kubelet/kubeconfig"] = kubeconfig
+    host.output["kubectl"] = answer
     assert host.facts(**options)["identity"]["api_version"] == version
-    assert asked == ([("https://10.0.0.13:6443", ["wrk01"])] if version else [])
+    asked = [command for command in host.commands if command[0].endswith("kubectl")]
+    expected = ["--request-timeout=3s", "--kubeconfig=/var/lib/kubelet/kubeconfig", "get", "--raw=/version"]
+    assert [command[1:] for command in asked] == ([expected] if kubeconfig and not options else [])
+
+
+def test_a_worker_without_kubectl_does_not_know_the_version_of_the_api(host):
+    host.files["/var/lib/kubelet/kubeconfig"] = KUBECONFIG
+    assert host.facts()["identity"]["api_version"] == ""
 
 
 def test_owners_of_the_ports_that_a_run_needs(host, monkeypatch):

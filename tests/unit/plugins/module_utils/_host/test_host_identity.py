@@ -226,7 +226,7 @@ def test_a_host_without_anything():
 
 
 def test_names_of_kubelets(monkeypatch):
-    names = ["wrk01-key.pem", "wrk01.pem", "pki", "wrk.example.com-key.pem"]
+    names = ["wrk01-server-key.pem", "wrk01-server.pem", "pki", "wrk.example.com-server-key.pem", "another-key.pem"]
     monkeypatch.setattr(os, "listdir", lambda path: names if path == "/var/lib/kubelet" else [])
     assert module.identity(lambda path: "")["kubelet_names"] == ["wrk.example.com", "wrk01"]
 

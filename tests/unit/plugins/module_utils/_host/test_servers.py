@@ -1,14 +1,13 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What etcd and the API say to a host."""
+"""What etcd says to a host."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd import reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
-from ansible_collections.hardway.kubernetes.plugins.module_utils._http import Answer
 
 MEMBERS = [
     {"ID": "161", "name": "ctl01", "peerURLs": ["https://10.0.0.11:2380"]},
@@ -32,7 +31,7 @@ def test_members_as_the_etcd_of_the_host_knows_them(monkeypatch, answers):
     class Client:
         def __init__(self, **options):
             assert options["endpoints"] == ["https://127.0.0.1:2379"]
-            assert options["client_key"] == "/etc/etcd/kubernetes-key.pem"
+            assert options["client_key"] == "/etc/etcd/etcdctl-key.pem"
 
         def first(self, path, body=None):
             assert path in ANSWERS
@@ -60,28 +59,3 @@ def test_a_member_is_asked_for_its_status_alone():
             return "", {"dbSize": "300", "errors": ["etcdserver: no leader"]}
 
     assert reading.condition(Client()) == {"alarms": [], "database": {"size": 300, "in_use": 0, "quota": 0}}
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "expected"),
-    [
-        (200, b'{"major": "1", "gitVersion": "v1.37.2"}', "1.37.2"),
-        (200, b"{}", ""),
-        (200, b"[]", ""),
-        (200, b"<html>", ""),
-        (403, b'{"gitVersion": "v1.37.2"}', ""),
-    ],
-)
-def test_the_version_of_the_api(monkeypatch, status, body, expected):
-    def request(url, **options):
-        assert (url, options["context"]) == ("https://10.0.0.13:6443/version", "/var/lib/kubelet/wrk01-key.pem")
-        assert options["timeout"] <= 3
-        return Answer(status, body)
-
-    monkeypatch.setattr(servers, "tls_context", lambda **files: files["client_key"])
-    monkeypatch.setattr(servers, "request", request)
-    assert servers.api_version("https://10.0.0.13:6443", ["wrk01"]) == expected
-
-
-def test_no_api_answers(tmp_path):
-    assert servers.api_version("https://127.0.0.1:1", ["wrk01"], str(tmp_path)) == "", "no certificate"
