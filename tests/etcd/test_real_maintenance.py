@@ -85,7 +85,7 @@ def test_data_in_use_fills_the_quota(empty_cluster, run_module, version):
     assert alarms(cluster) != []
     one = cluster.nodes["one"]
     cluster.stop(one, signal.SIGTERM)
-    cluster.start(one, "", "existing", f"--quota-backend-bytes={QUOTA + 2 * MIB}")
+    cluster.start(one, "", "existing", f"--quota-backend-bytes={QUOTA + 3 * MIB}")
     cluster.wait(one, path=HEALTH_PATH)
     done = run_module("etcd_maintenance", **cluster.options())
     assert not done.failed, done.message
