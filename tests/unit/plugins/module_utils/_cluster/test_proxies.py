@@ -10,8 +10,6 @@ import pathlib
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import download, url_opener
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
     ADDRESSES,
@@ -74,26 +72,6 @@ def test_the_environment_reaches_every_play_that_downloads():
     assert {play["environment"] for play in plays if "environment" in play} == {
         "{{ cluster.spec.proxy | default({}) }}"
     }
-
-
-@pytest.mark.parametrize("given", [{}, {"HTTP_PROXY": PROXY, "no_proxy": "a,b"}])
-def test_containerd_reads_the_proxies(given):
-    (task,) = [
-        task
-        for task in DataLoader().load_from_file(
-            str(ROOT / "roles" / "worker" / "tasks" / "containerd.yml"), trusted_as_template=True
-        )
-        if task["name"].startswith("Run containerd")
-    ]
-    files = task["hardway.kubernetes.component"]["files"]
-    (entry,) = [entry for entry in files if entry["path"] == "/etc/containerd/proxy.env"]
-    templar = Templar(loader=DataLoader(), variables={"cluster": {"spec": {"proxy": given}}})
-    found = templar.template(entry)
-    assert (found["state"], found["mode"], found["secret"]) == ("file" if given else "absent", "0600", True)
-    assert found["content"].splitlines()[1:] == [f"{name}={value}" for name, value in given.items()]
-    unit = (ROOT / "roles" / "worker" / "templates" / "containerd.service.j2").read_text(encoding="utf-8")
-    # A restart is due when a file that the unit names is newer than its process.
-    assert ("EnvironmentFile=/etc/containerd/proxy.env" in templar.template(trust_as_template(unit))) is bool(given)
 
 
 def test_a_download_goes_through_the_proxy(monkeypatch, tmp_path, serving):
