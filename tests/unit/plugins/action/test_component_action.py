@@ -130,7 +130,7 @@ def vaulted(tmp_path):
     """A file that `ansible-vault` has encrypted, and the file with its password."""
     (tmp_path / "password").write_text("open sesame\n")
     (tmp_path / "encryption-config.yaml").write_bytes(VAULTED)
-    command = [pathlib.Path(sys.executable).parent / "ansible-vault", "encrypt", "--vault-password-file", "password"]
+    command = [sys.executable, "-m", "ansible", "vault", "encrypt", "--vault-password-file", "password"]
     subprocess.run([*command, "encryption-config.yaml"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "encryption-config.yaml").read_bytes().startswith(b"$ANSIBLE_VAULT;")
     return {"path": "/etc/e.yaml", "src": str(tmp_path / "encryption-config.yaml")}
