@@ -17,7 +17,7 @@ import pytest
 from ansible.constants import DEFAULT_VAULT_IDENTITY as DEFAULT_VAULT_ID
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.vault import FileVaultSecret
+from ansible.parsing.vault import FileVaultSecret, VaultLib
 from ansible.playbook.task import Task
 from ansible.template import Templar, trust_as_template
 from ansible_collections.hardway.kubernetes.plugins.action import component
@@ -127,11 +127,11 @@ VAULTED = b"resources:\n- secrets\n"
 
 @pytest.fixture
 def vaulted(tmp_path):
-    """A file that `ansible-vault` has encrypted, and the file with its password."""
+    """A file that Ansible has encrypted, and the file with its password."""
     (tmp_path / "password").write_text("open sesame\n")
-    (tmp_path / "encryption-config.yaml").write_bytes(VAULTED)
-    command = [sys.executable, "-m", "ansible", "vault", "encrypt", "--vault-password-file", "password"]
-    subprocess.run([*command, "encryption-config.yaml"], cwd=tmp_path, check=True, capture_output=True)
+    secret = FileVaultSecret(filename=tmp_path / "password", loader=DataLoader())
+    secret.load()
+    (tmp_path / "encryption-config.yaml").write_bytes(VaultLib().encrypt(VAULTED, secret=secret))
     assert (tmp_path / "encryption-config.yaml").read_bytes().startswith(b"$ANSIBLE_VAULT;")
     return {"path": "/etc/e.yaml", "src": str(tmp_path / "encryption-config.yaml")}
 
