@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import issuers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings, argument_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
@@ -244,12 +245,6 @@ def _flags(settings: Settings) -> list[str]:
     ]
 
 
-def _issuers(settings: Settings) -> list[str]:
-    given = (settings.get("apiserver_extra_flags") or {}).get("service-account-issuer")
-    issuers = given or f"https://kubernetes.default.svc.{settings.get('cluster_domain')}"
-    return [str(issuer) for issuer in (issuers if isinstance(issuers, (list, tuple)) else [issuers])]
-
-
 def authentication_problems(shape: Topology, values: t.Mapping[str, Settings]) -> list[str]:
     """Return what is wrong with the authentication of the API servers, each problem once with the hosts that have it.
 
@@ -257,7 +252,7 @@ def authentication_problems(shape: Topology, values: t.Mapping[str, Settings]) -
     """
     return argument_problems(
         {
-            host: content_problems(values[host].get(_NAME) or {}, _issuers(values[host])) + _flags(values[host])
+            host: content_problems(values[host].get(_NAME) or {}, issuers(values[host])[1]) + _flags(values[host])
             for host in shape["controllers"]
         }
     )

@@ -16,7 +16,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 
-__all__ = ("existing_problems",)
+__all__ = ("existing_problems", "issuers")
 
 _BACK = "an existing cluster cannot change it: put the old value back, or build a new cluster"
 # A setting that another one takes the place of: the dictionary, and its key.
@@ -89,15 +89,20 @@ def _is_free(variable: str, facts: Reading, settings: Settings) -> bool:
     return variable == "pod_network_flannel_backend" and settings.get("cluster_pod_network") != "flannel"
 
 
+def issuers(settings: Settings) -> tuple[str, list[str]]:
+    """Return the setting that decides, and the issuers whose tokens API servers accept. They issue as the first."""
+    found = _override(settings, "apiserver_extra_flags", "service-account-issuer")
+    if found is None:
+        return "cluster_domain", [f"https://kubernetes.default.svc.{settings.get('cluster_domain')}"]
+    accepted = found if isinstance(found, (list, tuple)) else [found]
+    return "apiserver_extra_flags.service-account-issuer", [str(issuer) for issuer in accepted]
+
+
 def _issuer_and_prefix(host: str, facts: Reading, settings: Settings) -> list[str]:
     """Compare what an API server's flags say and no other file does."""
     problems = []
     identity = facts.get("identity", {})
-    issuers = _override(settings, "apiserver_extra_flags", "service-account-issuer")
-    name = "apiserver_extra_flags.service-account-issuer"
-    if issuers is None:
-        issuers, name = f"https://kubernetes.default.svc.{settings.get('cluster_domain')}", "cluster_domain"
-    accepted = [str(issuer) for issuer in (issuers if isinstance(issuers, (list, tuple)) else [issuers])]
+    name, accepted = issuers(settings)
     found = identity.get("issuers", [])
     if found and found[0] not in accepted:
         problems.append(

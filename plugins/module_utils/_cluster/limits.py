@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings, argument_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times import parse_duration
 
 __all__ = ("DURATIONS", "RANGES", "Range", "limit_problems", "seconds")
 
@@ -34,18 +35,19 @@ RANGES: t.Mapping[str, Range] = {
 #: Times as Go writes them, by setting: the least number of seconds, and the same in Go's words.
 DURATIONS: t.Mapping[str, tuple[int, str]] = {"apiserver_max_token_expiration": (3600, "1h")}
 
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(h|ms|us|ns|m|s)")
-
 
 def seconds(text: str) -> float:
     """Return the seconds of a Go duration such as ``1h30m``.
 
-    :raises ValueError: it is not a duration.
+    :raises ValueError: it is not a duration, or a negative one.
     """
-    if not re.fullmatch(f"({_PART.pattern})+", text):
+    try:
+        found = parse_duration(text, where="the duration").total_seconds()
+    except PkiError:
+        found = -1
+    if found < 0:
         raise ValueError(f"{text!r} is not a duration; allowed: numbers with units, for example 24h or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    return found
 
 
 def _short(settings: Settings) -> list[str]:
