@@ -20,6 +20,8 @@ __all__ = ("ImageArchives", "image_names", "imported")
 
 _LOCAL = "file://"
 _CTR = ["ctr", "--namespace", "k8s.io", "images"]
+# The kubelet removes images that no pod uses when a disk fills up. It keeps pinned ones: no registry may have these.
+_PINNED = "io.cri-containerd.pinned=pinned"
 # A containerd that hangs has no images.
 _CTR_LIST = ["ctr", "--namespace", "k8s.io", "--timeout", "10s", "images", "list", "--quiet"]
 
@@ -128,7 +130,7 @@ class ImageArchives:
             raise ImageError(f"{error}; nothing was imported") from error
 
     def load(self, address: str) -> list[str]:
-        """Verify and import one archive, and return the names of its images.
+        """Verify and import one archive, pin its images, and return their names.
 
         :raises ImageError: it cannot be read, its sum is wrong, or containerd refuses it.
         """
@@ -141,9 +143,10 @@ class ImageArchives:
             except DownloadError as error:
                 raise ImageError(f"{error}; nothing was imported") from error
             names = image_names(path)
-            code, out, err = self._run([*_CTR, "import", path])
-            if code != 0:
-                raise ImageError(f"{address}: containerd refuses it: {err.strip() or out.strip()}")
+            for command in (["import", path], *(["label", name, _PINNED] for name in names)):
+                code, out, err = self._run([*_CTR, *command])
+                if code != 0:
+                    raise ImageError(f"{address}: containerd refuses it: {err.strip() or out.strip()}")
         self._record[address] = {"sha256": expected, "images": names}
         content = json.dumps(self._record, indent=1, sort_keys=True).encode()
         write_file(self._record_path, content, Attributes(mode=0o600))

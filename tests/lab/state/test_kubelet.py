@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -57,3 +58,10 @@ def test_a_node_keeps_memory_and_time_for_itself(cluster: Cluster, worker: Node)
     # kubeReserved, systemReserved, and the kubelet's threshold for evictions.
     assert amounts[0] - amounts[1] == pytest.approx(128 + 128 + 100, abs=1)
     assert int(status["capacity"]["cpu"]) * 1000 - 200 == int(status["allocatable"]["cpu"].removesuffix("m"))
+
+
+def test_imported_images_are_kept_when_the_disk_fills_up(worker: Node) -> None:
+    record = json.loads(worker.out("cat", "/var/lib/hardway/images.json"))
+    imported = {name for entry in record.values() for name in entry["images"]}
+    listed = json.loads(worker.out("crictl", "images", "--output", "json"))["images"]
+    assert imported <= {tag for image in listed if image["pinned"] for tag in image["repoTags"]}

@@ -53,6 +53,7 @@ class Host:
         self.web: dict[str, bytes | Exception] = {}
         self.images: set[str] = set()
         self.imports: list[str] = []
+        self.pinned: list[str] = []
         self.opened: list[str] = []
         self.refusal = ""
 
@@ -73,6 +74,11 @@ class Host:
         assert command[:3] == ["ctr", "--namespace", "k8s.io"]
         if command[-2:] == ["list", "--quiet"]:
             return 0, "\n".join(sorted(self.images)), ""
+        if command[4] == "label":
+            assert command[5] in self.images
+            assert command[6:] == ["io.cri-containerd.pinned=pinned"]
+            self.pinned.append(command[5])
+            return 0, "", ""
         assert command[3:5] == ["images", "import"]
         if self.refusal:
             return 1, "", f"{self.refusal}\n"
@@ -133,6 +139,7 @@ def test_imported_once(host):
     assert host.archives().load(ADDRESS) == [PAUSE]
     assert host.reason() is None
     assert host.imports == [hashlib.sha256(host.web[ADDRESS]).hexdigest()]
+    assert host.pinned == [PAUSE]
     assert os.listdir(host.record.parent) == ["images.json"]
 
 
