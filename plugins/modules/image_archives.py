@@ -13,7 +13,7 @@ version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - Verifies archives of C(docker save) or the OCI layout and imports them for the kubelet.
-  - Imported images are pinned (C(io.cri-containerd.pinned)), so that the kubelet does not remove them when a disk fills up.
+  - Imported images are pinned (C(io.cri-containerd.pinned)), so that the kubelet keeps them when a disk fills up.
   - An archive whose images are there and whose checksum file is unchanged is not read again.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
