@@ -69,8 +69,9 @@ lab-down: engine ## remove the lab: hosts, network, certificates
 smoke: setup ## the article's checks of the running cluster
 	@ansible-playbook -i $(INVENTORY) playbooks/smoke.yml
 
-docs: setup ## write the roles' READMEs from their argument specs
+docs: setup ## write the roles' READMEs from their argument specs, and the security benchmark's tables
 	@python scripts/role_readmes.py
+	@python tests/cis/cis.py --docs
 
 lint: setup ## check style of YAML, Python, shell and Ansible, types, and complexity of functions
 	@yamllint --strict .
@@ -182,6 +183,10 @@ conformance: setup ## the conformance suite of Kubernetes on the running cluster
 conformance-part: setup ## a part of the conformance suite that takes some minutes
 	@lab/setup.sh build
 	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
+
+cis: setup ## the running cluster against the CIS benchmark for Kubernetes, with kube-bench
+	@lab/setup.sh build
+	@python tests/cis/cis.py --inventory $(INVENTORY)
 
 # A package is removed as well, so that the role has something to install from the distribution.
 test-rebuild: setup ## wipe the worker wrk02 and rebuild it by tag and limit

@@ -235,6 +235,16 @@ PARTS = (
         "directory comes back from the controllers",
         "drawn",
     ),
+    Part(
+        "cis",
+        ("cis",),
+        "lab",
+        2,
+        "the CIS benchmark for Kubernetes, by kube-bench: automated checks pass or deviate with a reason, manual ones "
+        "have an answer",
+        "drawn",
+        builds=True,
+    ),
     Part("rebuild", ("test-rebuild",), "lab", 2, "a wiped worker comes back by tag and limit"),
     Part("faults", ("test-faults",), "lab", 10, "what a client sees while a part fails, and how etcd comes back"),
     Part(

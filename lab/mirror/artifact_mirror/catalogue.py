@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contents of the lab's mirror: the programs and images of the collection's release catalogue, and the lab's own.
 
-The lab's own (`images.yml`, `conformance.yml`) are put beside the catalogue's in the same form, and read by the same
-functions of the collection.
+The lab's own (`images.yml`, `conformance.yml`, `cis.yml`) are put beside the catalogue's in the same form, and read by
+the same functions of the collection.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = ("LAB_IMAGES_FILE", "Catalogue", "Image", "Program")
 
 LAB_IMAGES_FILE = Path(__file__).resolve().parents[1] / "images.yml"
 SUITE_FILE = Path(__file__).resolve().parents[1] / "conformance.yml"
+BENCH_FILE = Path(__file__).resolve().parents[1] / "cis.yml"
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,16 @@ class Catalogue:
     :param data: the collection's release catalogue.
     :param lab_images: name and version of images that only the lab needs, by a short name.
     :param suite: programs of the conformance suite, and its images by Kubernetes version.
+    :param bench: version and programs of the benchmark.
     """
 
-    def __init__(self, data: collection.Catalogue, lab_images: dict[str, Any], suite: dict[str, Any]) -> None:
+    def __init__(
+        self, data: collection.Catalogue, lab_images: dict[str, Any], suite: dict[str, Any], bench: dict[str, Any]
+    ) -> None:
         self._data = data
         self._lab_images = lab_images
         self._suite = suite
+        self._bench = bench
 
     @classmethod
     def load(cls, lab_images: Path = LAB_IMAGES_FILE, suite_file: Path = SUITE_FILE) -> Catalogue:
@@ -69,11 +74,12 @@ class Catalogue:
         try:
             images = yaml.safe_load(lab_images.read_text(encoding="utf-8"))["images"]
             suite = yaml.safe_load(suite_file.read_text(encoding="utf-8"))
-            return cls(collection.read_catalogue(), images, suite)
+            bench = yaml.safe_load(BENCH_FILE.read_text(encoding="utf-8"))
+            return cls(collection.read_catalogue(), images, suite, bench)
         except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
             raise MirrorError(
-                f"cannot read the release catalogue, the lab's images ({lab_images}) "
-                f"or the conformance suite's ({suite_file}): {error!r}"
+                f"cannot read the release catalogue, the lab's images ({lab_images}), "
+                f"the conformance suite's ({suite_file}) or the benchmark ({BENCH_FILE}): {error!r}"
             ) from error
 
     @property
@@ -119,23 +125,23 @@ class Catalogue:
 
     def suite_programs(self, release: str, arch: str) -> list[Program]:
         """Return the conformance suite of a release, and the kubectl that it calls."""
-        own = {
-            name: {"directory": "", **entry, "version": "conformance"}
-            for name, entry in self._suite["programs"].items()
-        }
-        suite = {
-            **self._data,
-            "releases": {release: {"conformance": self._suite_version(release)}},
-            "programs": own,
-        }
+        suite = self._own(self._suite["programs"], "conformance", self._suite_version(release), release, arch)
         kubectl = [program for program in self.programs(release, arch) if program.name == "kubectl"]
-        return _programs(suite, release, arch) + kubectl
+        return suite + kubectl
+
+    def bench_programs(self, release: str, arch: str) -> list[Program]:
+        """Return kube-bench, which is the same for every release."""
+        return self._own(self._bench["programs"], "kube_bench", self._bench["version"], release, arch)
 
     def suite_images(self, release: str, arch: str) -> list[Image]:
         """Return the images that the conformance suite of a release uses."""
         images = self._suite["images"][self._suite_version(release)]
         self._check_arch(arch)
         return [_image(name, arch, reference) for name, reference in images.items()]
+
+    def _own(self, programs: dict[str, Any], component: str, version: str, release: str, arch: str) -> list[Program]:
+        own = {name: {"directory": "", **entry, "version": component} for name, entry in programs.items()}
+        return _programs({**self._data, "releases": {release: {component: version}}, "programs": own}, release, arch)
 
     def _suite_version(self, release: str) -> str:
         version = self.versions(release)["kubernetes"]

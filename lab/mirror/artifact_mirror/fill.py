@@ -171,8 +171,20 @@ def build_program(go: Go, program: Program, destination: Path) -> None:
     directory = destination.with_name("programs")
     for name in members:
         go.build(program.component, program.version, name, program.arch, directory / name)
-    write_archive(destination, {member: directory / name for name, member in members.items()})
+    data = _data(go, program) if recipe and recipe.data else {}
+    write_archive(destination, data | {member: directory / name for name, member in members.items()})
     shutil.rmtree(directory)
+
+
+def _data(go: Go, program: Program) -> dict[str, Path]:
+    """The files of the module that the archive holds beside the programs, by their names in it."""
+    source = go.module_directory(program.component, program.version)
+    return {
+        path.relative_to(source).as_posix(): path
+        for directory in RECIPES[program.component].data
+        for path in (source / directory).rglob("*")
+        if path.is_file()
+    }
 
 
 def write_archive(destination: Path, members: dict[str, Path]) -> None:

@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
             help="the conformance suite of the release and its images, instead of what the cluster needs",
         )
         command.add_argument(
+            "--cis", action="store_true", help="kube-bench with its definitions, instead of what the cluster needs"
+        )
+        command.add_argument(
             "--programs", default="all", metavar="NAMES", help="all, none, or names with commas (default: %(default)s)"
         )
         command.add_argument(
@@ -89,7 +92,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _selected(catalogue: Catalogue, release: str, options: argparse.Namespace) -> tuple[list[Program], list[Image]]:
-    if options.conformance:
+    images: list[Image]
+    if options.cis:
+        programs, images = catalogue.bench_programs(release, options.arch), []
+    elif options.conformance:
         programs = catalogue.suite_programs(release, options.arch)
         images = catalogue.suite_images(release, options.arch)
     else:
@@ -133,9 +139,11 @@ def _fill(options: argparse.Namespace) -> int:
         work.mkdir(parents=True, exist_ok=True)
         filler = Filler(options.directory, work, go, Upstream(), builder, progress, frozenset(again))
         outcome = filler.fill(programs, images)
-    what = "conformance suite of Kubernetes" if options.conformance else "Kubernetes"
+    what = f"{'conformance suite of ' if options.conformance else ''}Kubernetes {release}"
+    if options.cis:
+        what = "kube-bench"
     progress.say(
-        f"{what} {release} ({options.arch}) in {options.directory}: {outcome.present} there already, "
+        f"{what} ({options.arch}) in {options.directory}: {outcome.present} there already, "
         f"{outcome.fetched} fetched, {outcome.built} built, {len(outcome.failures)} failed, "
         f"{time.monotonic() - started:.1f} s"
     )

@@ -41,6 +41,8 @@ class Recipe:
     staging: Callable[[str], str] | None = None
     # Modules at other versions than the component requires, because those are not available.
     replaced: Mapping[str, str] = field(default_factory=dict)
+    # Directories of the (first) module that the publisher's archive holds beside the programs.
+    data: tuple[str, ...] = ()
     # A module from before Go had modules has no go.mod, and its version this suffix: the go.mod of its
     # pins, with the versions of its dependencies, is kept by hand.
     suffix: str = ""
@@ -84,6 +86,7 @@ _CNI_PLUGINS = {
     "meta": "bandwidth firewall portmap sbr tuning vrf",
 }
 _FLANNEL = "github.com/flannel-io/flannel"
+_KUBE_BENCH = "github.com/aquasecurity/kube-bench"
 
 # By the component's key in the release catalogue.
 RECIPES: dict[str, Recipe] = {
@@ -192,6 +195,12 @@ RECIPES: dict[str, Recipe] = {
             f"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/{part}": "v1.0.1000"
             for part in ("common", "vpc")
         },
+    ),
+    "kube_bench": Recipe(
+        modules=(_KUBE_BENCH,),
+        steps=(Step({"kube-bench": _KUBE_BENCH}, tags=("osusergo", "netgo", "static_build")),),
+        ldflags=lambda version: [f"-X {_KUBE_BENCH}/cmd.KubeBenchVersion={version}"],
+        data=("cfg",),
     ),
     "weave": Recipe(
         modules=(_WEAVE,),

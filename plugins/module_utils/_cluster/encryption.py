@@ -12,13 +12,21 @@ import base64
 import binascii
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
+
 __all__ = ("encryption_problems", "encryption_warnings")
 
 _API = "apiserver.config.k8s.io/v1"
 _KIND = "EncryptionConfiguration"
 #: Lengths of keys in bytes, by provider.
 _LENGTHS: t.Mapping[str, tuple[int, ...]] = {"aescbc": (16, 24, 32), "aesgcm": (16, 24, 32), "secretbox": (32,)}
+#: Providers of the files that the role ca creates: the choices of ca_encryption_provider.
+_CREATED = ("secretbox", "aescbc")
 _PROVIDERS = (*_LENGTHS, "kms", "identity")
+
+
+def _words(value: t.Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _parsed(text: str) -> tuple[t.Any, str]:
@@ -107,15 +115,27 @@ def encryption_problems(path: str, text: str) -> list[str]:
     return [f"{path}: {problem}" for problem in problems]
 
 
-def encryption_warnings(path: str, text: str) -> list[str]:
+def encryption_warnings(path: str, text: str, settings: Settings) -> list[str]:
     """Return what API servers accept and should be known.
 
     :param path: of the file, for the messages.
     :param text: its content, without a problem.
+    :param settings: those with which the file would be created.
     """
     if encryption_problems(path, text):
         return []
-    return [
+    first = _parsed(text)[0]["resources"][0]
+    found = {
+        "ca_encryption_provider": next(iter(first["providers"][0])),
+        "ca_encryption_resources": [str(resource) for resource in first["resources"]],
+    }
+    differences = [
+        f"{path} has {_words(value)}, {name} of the inventory says {_words(settings[name])}; the file decides"
+        for name, value in found.items()
+        # A file with a provider that the setting does not offer is the user's own.
+        if value != settings[name] and (name != "ca_encryption_provider" or value in _CREATED)
+    ]
+    return differences + [
         f"{path}: the first provider of {', '.join(map(str, entry['resources']))} is identity, so that they are "
         "written to etcd unencrypted; the first provider writes, all of them read"
         for entry in _parsed(text)[0]["resources"]

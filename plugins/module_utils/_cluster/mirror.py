@@ -20,6 +20,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, programs
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import is_open
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import (
     Opener,
@@ -137,6 +138,11 @@ class Mirror:
             ) from error
 
     def _published_sum(self, artifact: Artifact, url: str, listing: pathlib.Path) -> str:
+        if is_open(url):
+            raise DownloadError(
+                f"{url}: over plain HTTP others on the way can change the file and its sum. Nothing was downloaded. "
+                f"Use https://, a directory, or give the sum in checksums, under {artifact.url}."
+            )
         checksum_url = mirrored(artifact.checksum_url, self._source)
         download(checksum_url, str(listing), opener=self._opener)
         name = self.path(artifact.url).name

@@ -23,6 +23,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryp
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.firewall import firewall_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.limits import limit_problems
@@ -49,6 +50,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import specification
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
@@ -94,6 +96,7 @@ def cluster(
     problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + certificate_problems(shape, wanted)
+    problems += firewall_problems(wanted)
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     problems += existing_problems(shape, readings, wanted, converted, found)
@@ -103,7 +106,8 @@ def cluster(
         problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
-    plan["warnings"] += drop_in_warnings(shape, readings) + (encryption_warnings(*encryption) if encryption else [])
+    plan["warnings"] += drop_in_warnings(shape, readings)
+    plan["warnings"] += encryption_warnings(*encryption, wanted) if encryption else []
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}
     plan["etcd"] = membership(shape, found["hosts"], directories)
@@ -116,6 +120,7 @@ def cluster(
         if not problems:
             raise
         return {"spec": {}, "status": found, "plan": plan}
+    problems += supply_problems(spec, wanted)
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)
     return {"spec": spec, "status": found, "plan": plan}

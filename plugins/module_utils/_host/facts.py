@@ -28,6 +28,7 @@ __all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 UNITS = (
     "etcd.service",
     "etcd-backup.timer",
+    "etcd-firewall.service",
     "kube-apiserver.service",
     "kube-controller-manager.service",
     "kube-scheduler.service",

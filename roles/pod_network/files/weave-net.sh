@@ -11,6 +11,15 @@ for _ in $(seq 60); do
   sleep 1
 done
 
+# Peers speak to each other on 6783 and 6784, from the nodes themselves. Pods do not: neither here nor, through here, elsewhere.
+for chain in INPUT FORWARD; do
+  for protocol in tcp udp; do
+    rule="$chain -i weave -p $protocol --dport 6783:6784 -j DROP"
+    # shellcheck disable=SC2086
+    iptables -w -C $rule 2>/dev/null || iptables -w -I $rule
+  done
+done
+
 while sleep 10; do
   rules=$(iptables -w -S FORWARD 2>/dev/null | grep -E -e '-[io] weave |-j KUBE-FORWARD$')
   echo "$rules" | head -n 1 | grep -q -e '-j KUBE-FORWARD$' || continue

@@ -111,7 +111,7 @@ def test_secret_is_encrypted_in_etcd(cluster: Cluster, member: Node, namespace: 
     name, value = secret
     key = f"/registry/secrets/{namespace}/{name}"
     stored = cluster.etcdctl(member, "get", key, "--print-value-only")
-    assert stored.startswith(b"k8s:enc:aescbc:v1:key1:")
+    assert stored.startswith(b"k8s:enc:secretbox:v1:key1:")
     assert value.encode() not in stored
     # Values that are not encrypted can be read in the same way.
     assert namespace.encode() in cluster.etcdctl(

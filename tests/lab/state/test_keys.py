@@ -30,7 +30,7 @@ CONTROLLER = {
 _SEARCH = r"""
 find / \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /var/lib/containerd -o -path /usr/share \
           -o -path /usr/lib -o -path /etc/ssh -o -path /var/lib/kubelet/pods \) -prune -o -type f -size -256k -print0 |
-  xargs -0 grep -lsIE -e '^-----BEGIN [A-Z ]*PRIVATE KEY-----' -e '^ *client-key-data:' -e '^ *- aescbc:' -- |
+  xargs -0 grep -lsIE -e '^-----BEGIN [A-Z ]*PRIVATE KEY-----' -e '^ *client-key-data:' -e '^ *- secretbox:' -- |
   xargs -r stat --format '%n %a %U:%G' --
 """
 

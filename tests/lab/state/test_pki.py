@@ -180,7 +180,7 @@ def test_kubeconfigs_lead_where_they_should(cluster: Cluster) -> None:
 def test_encryption_key_is_one_of_32_bytes(cluster: Cluster) -> None:
     config = yaml.safe_load((cluster.pki / "encryption-config.yaml").read_text())
     providers = config["resources"][0]["providers"]
-    assert [next(iter(provider)) for provider in providers] == ["aescbc", "identity"]
-    (key,) = providers[0]["aescbc"]["keys"]
+    assert [next(iter(provider)) for provider in providers] == ["secretbox", "identity"]
+    (key,) = providers[0]["secretbox"]["keys"]
     assert key["name"] == "key1"
     assert len(base64.b64decode(key["secret"], validate=True)) == 32

@@ -187,6 +187,35 @@ def test_the_conformance_suite_has_recipes_and_pins(tmp_path: Path) -> None:
     assert len(set(references)) == len(references)
 
 
+def test_kube_bench_has_a_recipe_and_pins_and_is_in_no_release(tmp_path: Path) -> None:
+    (bench,) = CATALOGUE.bench_programs("1.37", "arm64")
+    assert re.fullmatch(r"https://github\.com/.*/v[\d.]+/kube-bench_[\d.]+_linux_arm64\.tar\.gz", bench.url)
+    assert set(bench.files) <= set(recipes.RECIPES[bench.component].programs)
+    assert (Go(tmp_path).pins(bench.component, bench.version) / "go.mod").is_file()
+    assert all(bench.name not in {one.name for one in CATALOGUE.programs(r, "arm64")} for r in CATALOGUE.releases)
+
+
+def test_a_built_archive_holds_the_data_of_its_module(tmp_path: Path) -> None:
+    class FakeGo(Go):
+        def build(self, *arguments: object, **more: object) -> None:
+            output = arguments[4]
+            assert isinstance(output, Path)
+            output.parent.mkdir(exist_ok=True)
+            output.write_bytes(b"program")
+
+        def module_directory(self, component: str, version: str) -> Path:
+            return tmp_path / "source"
+
+    for name in ("cfg/config.yaml", "cfg/cis-1/node.yaml", "main.go"):
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (bench,) = CATALOGUE.bench_programs("1.37", "amd64")
+    fill.build_program(FakeGo(tmp_path), bench, tmp_path / "made.tar.gz")
+    with tarfile.open(tmp_path / "made.tar.gz") as archive:
+        assert archive.getnames() == ["cfg/cis-1/node.yaml", "cfg/config.yaml", "kube-bench"]
+
+
 def test_a_release_without_the_suites_images_names_those_that_have_them() -> None:
     with pytest.raises(MirrorError, match=r"release 1\.35 is Kubernetes 1\.35\.\d+; .* for 1\.37\.2 alone"):
         CATALOGUE.suite_images("1.35", "amd64")
@@ -207,6 +236,7 @@ def test_no_pins_are_left_of_versions_that_no_release_names() -> None:
     named = {item for release in CATALOGUE.releases for item in CATALOGUE.versions(release).items()}
     # Sources of the conformance suite's images.
     named |= {("conformance", "1.37.2"), ("sample_apiserver", "0.29.2"), ("etcd", "3.7.0")}
+    named |= {(program.component, program.version) for program in CATALOGUE.bench_programs("1.37", "amd64")}
     pinned = {(directory.parent.name, directory.name) for directory in MODULES_DIRECTORY.glob("*/*")}
     assert pinned <= named
 

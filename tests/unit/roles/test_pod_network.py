@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
 
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "pod_network"
 NODES = [
@@ -214,6 +215,27 @@ def test_weave_net_is_rolled_out(generation, updated, available, away, done):
 
 def weave(**options: t.Any) -> dict[str, dict[str, t.Any]]:
     return {found["kind"]: found for found in yaml.safe_load_all(rendered("weave.yaml.j2", "weave", **options))}
+
+
+@pytest.mark.parametrize(("network", "account"), [("weave", "weave-net"), ("flannel", "flannel")])
+def test_the_account_of_the_network_changes_its_own_node_alone(network, account):
+    rights = Role("apiserver", "ctl01", cluster_pod_network=network).template("rbac.yaml.j2")
+    found = {one["kind"]: one for one in yaml.safe_load_all(rights)}
+    policy, binding = found["ValidatingAdmissionPolicy"], found["ValidatingAdmissionPolicyBinding"]
+    assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]}
+    assert policy["spec"]["matchConditions"][0]["expression"].endswith(f"'system:serviceaccount:kube-system:{account}'")
+    assert policy["spec"]["matchConstraints"]["resourceRules"][0]["resources"] == ["nodes", "nodes/status"]
+    # What RBAC gives the account is what the policy looks at.
+    objects = [one for one in yaml.safe_load_all(rendered(f"{network}.yaml.j2", network)) if one]
+    (role,) = (one for one in objects if one["kind"] == "ClusterRole")
+    writes = [rule["resources"] for rule in role["rules"] if set(rule["verbs"]) & {"patch", "update"}]
+    assert (role["metadata"]["name"], writes) == (account, [["nodes/status"]])
+
+
+@pytest.mark.parametrize("network", ["bridge", "none"])
+def test_a_network_without_an_account_has_no_policy(network):
+    rights = Role("apiserver", "ctl01", cluster_pod_network=network).template("rbac.yaml.j2")
+    assert "Policy" not in rights
 
 
 def environment(daemon_set: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -105,7 +105,7 @@ def smoke(
     directory: pathlib.Path,
     web: int,
     *,
-    stored: bytes = b"k8s:enc:aescbc:v1:key1:\xff\x00",
+    stored: bytes = b"k8s:enc:secretbox:v1:key1:\xff\x00",
     health: int | None = None,
     **answers: tuple[int, str, str],
 ) -> tuple[int, str, list[str]]:
@@ -174,7 +174,7 @@ def test_the_closing_table_has_a_line_for_each_check(tmp_path: pathlib.Path, web
     begin = next(number for number, line in enumerate(lines) if line.startswith("ctl01: "))
     assert lines[begin : begin + 16] == [
         f"ctl01: http://127.0.0.1:{web}/healthz says ok",
-        "/registry/secrets/hardway-smoke-test/kubernetes-the-hard-way is stored as k8s:enc:aescbc:v1:key1:...",
+        "/registry/secrets/hardway-smoke-test/kubernetes-the-hard-way is stored as k8s:enc:secretbox:v1:key1:...",
         'deployment "nginx" successfully rolled out',
         'deployment "busybox" successfully rolled out',
         "10.200.0.2 on wrk01 asked 10.200.1.2 on wrk02, which says Welcome to nginx",
@@ -258,11 +258,12 @@ def seen_as_failed(begin: str, result: dict[str, t.Any]) -> bool:
 @pytest.mark.parametrize(
     ("rc", "stored", "failed"),
     [
-        (0, b"k8s:enc:aescbc:v1:key1:\xff\x00", False),
-        (1, b"k8s:enc:aescbc:v1:key1:\xff\x00", True),
+        (0, b"k8s:enc:secretbox:v1:key1:\xff\x00", False),
+        (1, b"k8s:enc:secretbox:v1:key1:\xff\x00", True),
         (0, b"k8s\x00mydata", True),
-        (0, b"k8s:enc:aescbc:v1:key1:mydata", True),
-        (0, b"k8s:enc:aescbc:v1:key2:\xff", True),
+        (0, b"k8s:enc:secretbox:v1:key1:mydata", True),
+        (0, b"k8s:enc:aescbc:v1:key2:\xff", False),
+        (0, b"\xff\x00", True),
     ],
 )
 def test_a_secret_has_to_be_encrypted(rc: int, stored: bytes, failed: bool) -> None:

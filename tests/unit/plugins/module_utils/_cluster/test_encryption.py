@@ -14,7 +14,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryp
     encryption_warnings,
 )
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
-    ROOT,
+    settings,
 )
 
 PATH = "pki/encryption-config.yaml"
@@ -31,6 +31,7 @@ def document(*providers, **changes):
     )
 
 
+SETTINGS = settings(ca_encryption_provider="aescbc")
 CBC = {"aescbc": {"keys": [key()]}}
 IDENTITY = {"identity": {}}
 AT = "resources[0].providers[0]"
@@ -47,14 +48,15 @@ BASE64 = "bytes, encoded (head -c 32 /dev/urandom | base64)"
     ],
 )
 def test_a_configuration_that_api_servers_accept(text):
-    assert encryption_problems(PATH, text) == encryption_warnings(PATH, text) == []
+    assert encryption_problems(PATH, text) == []
 
 
-def test_the_configuration_that_the_role_creates():
-    text = (ROOT / "roles" / "ca" / "templates" / "encryption-config.yaml.j2").read_text()
-    start, end = text.index("{{"), text.index("}}") + 2
-    whole = text[:start] + key()["secret"] + text[end:]
-    assert encryption_problems(PATH, whole) == encryption_warnings(PATH, whole) == []
+def test_settings_that_the_file_does_not_have_are_a_warning():
+    wanted = settings(ca_encryption_provider="secretbox", ca_encryption_resources=["secrets", "configmaps"])
+    assert encryption_warnings(PATH, document(CBC, IDENTITY), wanted) == [
+        f"{PATH} has aescbc, ca_encryption_provider of the inventory says secretbox; the file decides",
+        f"{PATH} has secrets, ca_encryption_resources of the inventory says secrets, configmaps; the file decides",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_the_configuration_that_the_role_creates():
 )
 def test_a_configuration_that_api_servers_refuse(text, problems):
     assert encryption_problems(PATH, text) == [f"{PATH}: {problem}" for problem in problems]
-    assert encryption_warnings(PATH, text) == []
+    assert encryption_warnings(PATH, text, SETTINGS) == []
 
 
 def test_no_message_has_a_key_in_it():
@@ -126,7 +128,7 @@ def test_no_message_has_a_key_in_it():
 def test_a_first_provider_that_does_not_encrypt_is_a_warning():
     text = document(IDENTITY, CBC)
     assert encryption_problems(PATH, text) == []
-    assert encryption_warnings(PATH, text) == [
+    assert encryption_warnings(PATH, text, SETTINGS) == [
         f"{PATH}: the first provider of secrets is identity, so that they are written to etcd unencrypted; the first "
         "provider writes, all of them read"
     ]

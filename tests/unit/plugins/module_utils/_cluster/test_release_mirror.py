@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import pathlib
@@ -176,3 +177,16 @@ def test_a_directory_that_cannot_be_made_is_named(web: Web, tmp_path: pathlib.Pa
     (tmp_path / "mirror").write_text("a file")
     with pytest.raises(DownloadError, match=r"mirror.* cannot be written \("):
         Mirror(str(tmp_path / "mirror"), source="", opener=web.open).fill(TOOL)
+
+
+def test_a_source_that_others_can_change(web: Web, tmp_path: pathlib.Path) -> None:
+    """Its sum is as good as its file. One of the user's own is better."""
+    source = "http://mirror.example.com"
+    web.publish(f"{source}/dl.example.com/v1/amd64/tool", b"program")
+    mirror = Mirror(str(tmp_path / "mirror"), source=source, opener=web.open)
+    with pytest.raises(DownloadError, match=r"^http://mirror\.example\.com/dl.*: over plain HTTP others on the way"):
+        mirror.fill(TOOL)
+    assert web.asked == []
+    assert files(tmp_path) == {}
+    mirror.fill(dataclasses.replace(TOOL, sha256=sum_of(b"program")))
+    assert list(files(tmp_path).values()) == [b"program"]
