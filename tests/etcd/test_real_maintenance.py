@@ -83,9 +83,12 @@ def test_data_in_use_fills_the_quota(empty_cluster, run_module, version):
     assert "raise the quota (etcd_extra_flags: quota-backend-bytes)" in refused.message
     assert refused.data["changed"], "it was compacted"
     assert alarms(cluster) != []
+    (shown,) = json.loads(cluster.etcdctl("endpoint", "status", "--write-out=json"))
+    # Room for a request of the largest size, and little more.
+    raised = shown["Status"]["dbSize"] + 2 * MIB
     one = cluster.nodes["one"]
     cluster.stop(one, signal.SIGTERM)
-    cluster.start(one, "", "existing", f"--quota-backend-bytes={QUOTA + 3 * MIB}")
+    cluster.start(one, "", "existing", f"--quota-backend-bytes={raised}")
     cluster.wait(one, path=HEALTH_PATH)
     done = run_module("etcd_maintenance", **cluster.options())
     assert not done.failed, done.message

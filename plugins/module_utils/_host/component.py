@@ -228,11 +228,9 @@ class Component:
 
     def _reads(self, path: str) -> bool:
         """Return whether systemd itself reads a path for the unit."""
-        options = self._options
-        if options is None:
+        if self._unit is None or self._options is None:
             return False
-        # Drop-ins are in /etc/systemd/system for good, in /run/systemd/system until the next boot.
-        return path == options.path or os.path.basename(os.path.dirname(path)) == f"{options.name}.d"
+        return path == self._options.path or self._unit.is_drop_in(path)
 
     def _plan_unit(self, plan: Plan, written: list[str]) -> None:
         if self._unit is None or self._options is None:

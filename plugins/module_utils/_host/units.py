@@ -125,6 +125,13 @@ class Unit:
         ]
         return sorted({*found, *glob.glob(os.path.join(UNIT_DIRECTORY, directory, "*.conf"))})
 
+    def is_drop_in(self, path: str) -> bool:
+        """Whether a path is in a directory of drop-ins of this unit alone.
+
+        Drop-ins are in /etc/systemd/system for good, in /run/systemd/system until the next boot.
+        """
+        return os.path.basename(os.path.dirname(path)) == f"{self.name}.d"
+
     def systemctl(self, *arguments: str) -> None:
         """Run systemctl.
 
@@ -274,10 +281,12 @@ def _plan_stopped(unit: Unit, wanted: Wanted) -> UnitPlan:
 
 def _due(unit: Unit, wanted: Wanted) -> tuple[str, str] | None:
     """Return the action that a running unit still needs for its files, and the reason."""
-    drop_ins = unit.drop_ins()
-    newer = unit.newer_file(drop_ins, reloads=False)
-    if newer and newer not in wanted.watch:
-        # systemd reads these files when it starts the program.
+    # systemd reads drop-ins when it starts the program: a reload does not apply them.
+    changing = [path for path in wanted.changing if unit.is_drop_in(path)]
+    if changing:
+        return "restart", f"{changing[0]} changes"
+    newer = unit.newer_file(unit.drop_ins(), reloads=False)
+    if newer:
         return "restart", f"{newer} is newer than the running process"
     if wanted.changing:
         return wanted.on_change, f"{wanted.changing[0]} changes"

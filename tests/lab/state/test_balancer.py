@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 import typing as t
 
 import pytest
@@ -64,6 +65,42 @@ def test_a_flood_from_one_node_leaves_the_api_to_the_others(cluster: Cluster, ba
         assert 0 < int(left) <= limit
     finally:
         flooding.run("rm", "--force", log)
+
+
+@pytest.mark.disruptive
+def test_a_flood_from_one_pod_leaves_the_api_to_the_other_nodes(
+    cluster: Cluster, balancer: Node, namespace: str
+) -> None:
+    """What a pod sends to a host has its node's address."""
+    limit = _limit(balancer)
+    if not 0 < limit < FLOOD or len(cluster.workers) < 2:
+        pytest.skip("no limit for one address, or no second worker")
+    flooding, other = cluster.workers[:2]
+    silent = f"for i in $(seq {FLOOD}); do (sleep 30 | nc {balancer.address} 6443) & done; wait"
+    container = {"name": "busybox", "image": "docker.io/library/busybox:1.35.0", "command": ["sh", "-c", silent]}
+    spec = {
+        "nodeName": flooding.name,
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+    }
+    metadata = {"namespace": namespace, "name": "flood"}
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    try:
+        most = 0
+        for _attempt in range(8):
+            asked = other.run(
+                "kubectl", "--kubeconfig=/var/lib/kubelet/kubeconfig", "get", "node", other.name, "--request-timeout=2s"
+            )
+            assert asked.rc == 0, asked.stderr
+            established = ("state", "established", "dst", flooding.address, "and", "sport", "=", ":6443")
+            most = max(most, len(balancer.out("ss", "--no-header", "--tcp", "--numeric", *established).splitlines()))
+            time.sleep(1)
+        # It was one, and it had no more than an address may have.
+        assert limit / 2 < most <= limit
+    finally:
+        cluster.kubectl("delete", "pod", "flood", f"--namespace={namespace}", "--wait=true")
 
 
 def test_health_proxy_does_not_name_its_version(cluster: Cluster, controller: Node) -> None:

@@ -12,8 +12,10 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
 from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
 
 
-def sets(**options):
-    text = Role("etcd", "ctl01", **options).template("firewall.nft.j2")
+def sets(host="ctl01", **options):
+    text = Role("etcd", host, **options).template("firewall.nft.j2")
+    # nft refuses a set of no elements that says so.
+    assert not re.search(r"\{\s*\}", text)
     found = re.findall(r"set (\w+) \{[^}]*elements = \{ ([^}]*) \}", text)
     return {name: elements.split(", ") for name, elements in found}
 
@@ -28,6 +30,10 @@ def test_members_on_hosts_of_their_own():
         "members": ["10.0.0.16", "10.0.0.13"],
         "clients": ["10.0.0.11", "10.0.0.12", "10.0.0.9", "10.0.8.0/24"],
     }
+
+
+def test_members_without_a_cluster():
+    assert sets("client", parts={"etcd": ["client"], "controllers": []}) == {"members": ["10.0.0.16"]}
 
 
 @pytest.mark.parametrize("client", ["10.0.0.9", "10.0.8.0/24"])

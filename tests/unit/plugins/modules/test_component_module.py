@@ -438,11 +438,14 @@ def test_drop_ins_that_others_write_again_and_again_do_not_matter(component, hos
 
 
 @pytest.mark.parametrize("place", ["units", "etc"])
-def test_a_drop_in_of_the_component_is_read_before_the_restart(converge, host, place):
-    """The second place stands for /run/systemd/system."""
+@pytest.mark.parametrize("on_change", ["restart", "reload"])
+def test_a_drop_in_of_the_component_is_read_before_the_restart(converge, host, place, on_change):
+    """The second place stands for /run/systemd/system. A reload would not apply the drop-in."""
     path = getattr(host, place) / f"{UNIT}.d" / "extra.conf"
     data = converge(
-        files=[{"path": str(path.parent), "state": "directory"}, {"path": str(path)}], contents={str(path): b64("x")}
+        unit={"on_change": on_change},
+        files=[{"path": str(path.parent), "state": "directory"}, {"path": str(path)}],
+        contents={str(path): b64("x")},
     )
     assert data["steps"][-2:] == ["daemon-reload", f"restart {UNIT}"]
 
