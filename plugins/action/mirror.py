@@ -25,6 +25,7 @@ _ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "programs": {"type": "list", "elements": "str", "default": []},
     "versions": {"type": "dict", "default": {}},
     "checksums": {"type": "dict", "default": {}},
+    "source_checksums": {"type": "str", "default": "catalogue", "choices": ["catalogue", "mirror"]},
     "source": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 30},
 }
@@ -58,6 +59,7 @@ def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
         names=arguments["programs"] or None,
         versions=arguments["versions"],
         checksums=arguments["checksums"],
+        published=arguments["source_checksums"] == "catalogue" or not arguments["source"],
     )
     references = [
         image_name(catalogue, name, release=release, versions=arguments["versions"]) for name in catalogue["images"]
