@@ -64,6 +64,13 @@ options:
     type: str
     choices: [catalogue, mirror]
     default: catalogue
+  verify_signatures:
+    description:
+      - Whether the signatures of Kubernetes' programs are verified as they are downloaded, beyond their sums, with the
+        program C(cosign) of the control node. Other publishers' programs are verified by their sums alone.
+      - Without C(cosign) the task fails before it downloads anything.
+    type: bool
+    default: false
   timeout:
     description: Seconds to wait for an address to answer.
     type: int

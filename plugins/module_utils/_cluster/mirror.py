@@ -20,6 +20,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, programs
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.signatures import Signatures
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import is_open
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import (
@@ -88,12 +89,14 @@ class Mirror:
     """A directory in the upstream layout.
 
     :param source: address of another mirror to download from; empty for the publishers.
+    :param signatures: verifies what is downloaded, beyond its sum.
     """
 
-    def __init__(self, directory: str, *, source: str, opener: Opener) -> None:
+    def __init__(self, directory: str, *, source: str, opener: Opener, signatures: Signatures | None = None) -> None:
         self._directory = directory
         self._source = source
         self._opener = opener
+        self._signatures = signatures
 
     def path(self, url: str) -> pathlib.Path:
         """Return where the file of an upstream address lies."""
@@ -129,6 +132,8 @@ class Mirror:
             with _beside(path) as new, _beside(listing) as new_listing:
                 expected = artifact.sha256 or self._published_sum(artifact, url, new_listing)
                 fetch(url, str(new), expected=expected, opener=self._opener)
+                if self._signatures:
+                    self._signatures.verify(artifact.url, new)
                 listed = artifact.sha256 is None or self._has_listing(artifact, artifact.sha256, new_listing)
                 new.chmod(0o644)
                 new.replace(path)
