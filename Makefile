@@ -73,6 +73,10 @@ docs: setup ## write the roles' READMEs from their argument specs, and the secur
 	@python scripts/role_readmes.py
 	@python tests/cis/cis.py --docs
 
+new-release: setup ## write a release and its publishers' checksums into the catalogue (RELEASE=1.37.3 VERSIONS="etcd=3.7.4")
+	@test -n "$(RELEASE)" || { echo "new-release: name the version: make new-release RELEASE=1.37.3" >&2; exit 1; }
+	@PYTHONPATH=$(CURDIR)/.collections python scripts/new_release.py $(RELEASE) $(VERSIONS)
+
 lint: setup ## check style of YAML, Python, shell and Ansible, types, and complexity of functions
 	@yamllint --strict .
 	@ruff check .

@@ -15,6 +15,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
     read_catalogue,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.mirror import Mirror, artifacts
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.signatures import Signatures
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
 
@@ -25,6 +26,8 @@ _ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "programs": {"type": "list", "elements": "str", "default": []},
     "versions": {"type": "dict", "default": {}},
     "checksums": {"type": "dict", "default": {}},
+    "source_checksums": {"type": "str", "default": "catalogue", "choices": ["catalogue", "mirror"]},
+    "verify_signatures": {"type": "bool", "default": False},
     "source": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 30},
 }
@@ -58,12 +61,14 @@ def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
         names=arguments["programs"] or None,
         versions=arguments["versions"],
         checksums=arguments["checksums"],
+        published=arguments["source_checksums"] == "catalogue" or not arguments["source"],
     )
     references = [
         image_name(catalogue, name, release=release, versions=arguments["versions"]) for name in catalogue["images"]
     ]
     opener = url_opener(timeout=arguments["timeout"])
-    mirror = Mirror(arguments["directory"], source=arguments["source"], opener=opener)
+    signatures = Signatures(source=arguments["source"], opener=opener) if arguments["verify_signatures"] else None
+    mirror = Mirror(arguments["directory"], source=arguments["source"], opener=opener, signatures=signatures)
     downloaded: list[dict[str, str]] = []
     for artifact in wanted:
         reason = mirror.reason(artifact)

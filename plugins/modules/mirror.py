@@ -17,8 +17,8 @@ description:
   - The layout is that of the publishers. C(https://HOST/PATH) is C(DIRECTORY/HOST/PATH), with the publisher's checksum
     file beside it. A web server that shows the directory, or a copy of it on every host, is what
     C(cluster_mirror) names.
-  - Every download is compared with the publisher's SHA-256 sum before it is put in place. A file that is there and has
-    this sum is not downloaded again.
+  - Every download is compared with the SHA-256 sum of the catalogue, or of the publisher's checksum file where the
+    catalogue has none, before it is put in place. A file that is there and has this sum is not downloaded again.
   - Container images are not downloaded. RV(images) names those that the release needs.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
@@ -46,8 +46,8 @@ options:
     type: dict
     default: {}
   checksums:
-    description: SHA-256 sums to use instead of the publishers' checksum files, by upstream address, as in
-      C(cluster_checksums).
+    description: SHA-256 sums to use instead of the catalogue's and the publishers' checksum files, by upstream address,
+      as in C(cluster_checksums).
     type: dict
     default: {}
   source:
@@ -56,6 +56,21 @@ options:
       - Empty to download from the publishers.
     type: str
     default: ""
+  source_checksums:
+    description:
+      - Whose SHA-256 sums hold for O(source), as C(cluster_mirror_checksums) says it for C(cluster_mirror).
+      - V(catalogue) for a mirror with the publishers' own files. V(mirror) for one whose files were built elsewhere,
+        so that only its own checksum files can know them.
+    type: str
+    choices: [catalogue, mirror]
+    default: catalogue
+  verify_signatures:
+    description:
+      - Whether the signatures of Kubernetes' programs are verified as they are downloaded, beyond their sums, with the
+        program C(cosign) of the control node. Other publishers' programs are verified by their sums alone.
+      - Without C(cosign) the task fails before it downloads anything.
+    type: bool
+    default: false
   timeout:
     description: Seconds to wait for an address to answer.
     type: int

@@ -65,7 +65,7 @@ def run(*options: str, **variables: t.Any) -> tuple[int, str]:
     done = subprocess.run(
         [
             *(pathlib.Path(sys.executable).parent / "ansible-playbook", ROOT / "playbooks" / "mirror.yml"),
-            *("--extra-vars", json.dumps(variables), *options),
+            *("--extra-vars", json.dumps({"cluster_mirror_checksums": "mirror", **variables}), *options),
         ],
         cwd=ROOT,
         env=os.environ

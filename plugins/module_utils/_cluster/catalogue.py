@@ -18,6 +18,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 __all__ = (
     "Catalogue",
     "Program",
+    "catalogue_sum",
     "image_archive",
     "image_name",
     "images",
@@ -87,13 +88,15 @@ def programs(
     architecture: str,
     versions: t.Mapping[str, str] | None = None,
     checksums: t.Mapping[str, str] | None = None,
+    published: bool = True,
     mirror: str = "",
 ) -> dict[str, Program]:
     """Return the programs of a release by name, as the module ``component`` installs them.
 
     :param names: which programs; all of the catalogue unless given.
     :param architecture: ``amd64`` or ``arm64``, as publishers name it.
-    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the publisher's file.
+    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the catalogue's and the publisher's file.
+    :param published: whether the files are the publishers' own, so that the catalogue's sums hold for them.
     :param mirror: address of a mirror of the upstream layout; empty to download from upstream.
     :raises CatalogueError: unknown release, program or architecture.
     """
@@ -113,12 +116,21 @@ def programs(
             "version": values["version"],
             "url": address,
             "checksum_url": entry["checksum"].format(**values),
-            "sha256": (checksums or {}).get(address),
+            "sha256": (checksums or {}).get(address) or (catalogue_sum(catalogue, **values) if published else None),
             "directory": entry["directory"],
             "files": [member.format(**values) for member in entry.get("files", [])],
             "mirror": mirror,
         }
     return found
+
+
+def catalogue_sum(catalogue: Catalogue, *, name: str, version: str, arch: str) -> str | None:
+    """Return the SHA-256 sum (hexadecimal) of a program's download, or None where the catalogue has none.
+
+    :param arch: ``amd64`` or ``arm64``.
+    """
+    found = catalogue.get("checksums", {}).get(name, {}).get(version, {}).get(arch)
+    return None if found is None else str(found)
 
 
 def image_name(

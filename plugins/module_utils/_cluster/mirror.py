@@ -20,6 +20,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, programs
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.signatures import Signatures
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import is_open
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import (
@@ -58,12 +59,14 @@ def artifacts(
     names: t.Iterable[str] | None = None,
     versions: t.Mapping[str, str] | None = None,
     checksums: t.Mapping[str, str] | None = None,
+    published: bool = True,
 ) -> list[Artifact]:
     """Return the contents of a mirror of a release.
 
     :param names: which programs; all of the catalogue unless given.
     :param versions: versions that replace the catalogue's, by component.
-    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the publishers' files.
+    :param checksums: SHA-256 sums (hexadecimal) by address, used instead of the catalogue's and the publishers' files.
+    :param published: whether the source has the publishers' own files, so that the catalogue's sums hold for them.
     :raises CatalogueError: unknown release, architecture, program or component.
     """
     chosen = None if names is None else list(names)
@@ -77,6 +80,7 @@ def artifacts(
             architecture=architecture,
             versions=versions,
             checksums=checksums,
+            published=published,
         ).items()
     ]
 
@@ -85,12 +89,14 @@ class Mirror:
     """A directory in the upstream layout.
 
     :param source: address of another mirror to download from; empty for the publishers.
+    :param signatures: verifies what is downloaded, beyond its sum.
     """
 
-    def __init__(self, directory: str, *, source: str, opener: Opener) -> None:
+    def __init__(self, directory: str, *, source: str, opener: Opener, signatures: Signatures | None = None) -> None:
         self._directory = directory
         self._source = source
         self._opener = opener
+        self._signatures = signatures
 
     def path(self, url: str) -> pathlib.Path:
         """Return where the file of an upstream address lies."""
@@ -126,9 +132,12 @@ class Mirror:
             with _beside(path) as new, _beside(listing) as new_listing:
                 expected = artifact.sha256 or self._published_sum(artifact, url, new_listing)
                 fetch(url, str(new), expected=expected, opener=self._opener)
+                if self._signatures:
+                    self._signatures.verify(artifact.url, new)
+                listed = artifact.sha256 is None or self._has_listing(artifact, artifact.sha256, new_listing)
                 new.chmod(0o644)
                 new.replace(path)
-                if artifact.sha256 is None:
+                if listed:
                     new_listing.chmod(0o644)
                     new_listing.replace(listing)
         except OSError as error:
@@ -136,6 +145,21 @@ class Mirror:
                 f"{url}: {error.filename or path} cannot be written ({error.strerror}). Nothing was replaced. Look at "
                 "the directory's owner and free space."
             ) from error
+
+    def _has_listing(self, artifact: Artifact, expected: str, listing: pathlib.Path) -> bool:
+        """Download the checksum file of a program whose sum is known, and return whether it says the same.
+
+        Hosts that know the sum do not need it. One that cannot be read, or that others can change, is left out.
+        """
+        checksum_url = mirrored(artifact.checksum_url, self._source)
+        if is_open(checksum_url):
+            return False
+        try:
+            download(checksum_url, str(listing), opener=self._opener)
+        except DownloadError:
+            return False
+        text = listing.read_text(encoding="utf-8", errors="replace")
+        return find_checksum(text, self.path(artifact.url).name) == expected.lower()
 
     def _published_sum(self, artifact: Artifact, url: str, listing: pathlib.Path) -> str:
         if is_open(url):

@@ -78,6 +78,7 @@ CLASSES: dict[str, Class] = {
     "cluster_checksums": _NEXT,
     "cluster_image_digests": _OBJECT,
     "cluster_mirror": _NEXT,
+    "cluster_mirror_checksums": _NEXT,
     "cluster_http_proxy": _UNIT,
     "cluster_https_proxy": _UNIT,
     "cluster_no_proxy": _UNIT,

@@ -111,6 +111,7 @@ def specification(
             architecture=architecture,
             versions=versions,
             checksums=settings["cluster_checksums"],
+            published=settings["cluster_mirror_checksums"] == "catalogue" or not settings["cluster_mirror"],
             mirror=settings["cluster_mirror"],
         )
         for architecture in sorted({found for found in architectures.values() if found})

@@ -81,6 +81,23 @@ def test_a_pinned_sum_belongs_to_one_address():
     assert programs("kubelet", checksums=sums, architecture="arm64")["kubelet"]["sha256"] is None
 
 
+def test_the_inventorys_sum_comes_before_the_catalogues_and_that_before_the_publishers():
+    address = "https://example.com/v1.2.3/amd64/kubelet"
+    catalogue = SMALL | {"checksums": {"kubelet": {"1.2.3": {"amd64": "cd" * 32}}}}
+
+    def found(**options):
+        return module.programs(catalogue, ["kubelet"], **{"release": "1.2", "architecture": "amd64", **options})[
+            "kubelet"
+        ]["sha256"]
+
+    assert found(checksums={address: "ab" * 32}) == "ab" * 32
+    assert found() == "cd" * 32
+    assert found(published=False) is None
+    assert found(published=False, checksums={address: "ab" * 32}) == "ab" * 32
+    assert found(versions={"kubernetes": "1.2.9"}) is None
+    assert found(architecture="arm64") is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -165,6 +182,24 @@ def test_every_program_of_a_release_has_its_own_address(release, architecture):
         assert entry["checksum_url"].startswith("https://")
         assert entry["version"] in entry["url"]
         assert architecture in entry["url"]
+
+
+def test_sums_are_those_of_programs_and_versions_that_a_release_names():
+    named = {
+        (name, versions[entry["version"]], architecture)
+        for versions in CATALOGUE["releases"].values()
+        for name, entry in CATALOGUE["programs"].items()
+        for architecture in CATALOGUE["architectures"]
+    }
+    found = {
+        (name, version, architecture): digest
+        for name, versions in CATALOGUE["checksums"].items()
+        for version, sums in versions.items()
+        for architecture, digest in sums.items()
+    }
+    assert found.keys() <= named
+    assert all(re.fullmatch("[0-9a-f]{64}", str(digest)) for digest in found.values())
+    assert len(set(found.values())) == len(found), "two downloads cannot have one sum"
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -164,12 +164,26 @@ def test_a_failed_download_leaves_what_was_there(
     assert files(tmp_path / "mirror") == before
 
 
-def test_a_sum_of_ones_own_takes_the_place_of_the_publishers(web: Web, mirror: Mirror) -> None:
+def test_a_sum_of_ones_own_takes_the_place_of_the_publishers(web: Web, mirror: Mirror, tmp_path: pathlib.Path) -> None:
+    """The publisher's list is kept when it says the same, since hosts may go by it."""
     web.publish(URL, b"program", digest="0" * 64)
     own = Artifact("tool", "1", "amd64", URL, f"{URL}.sha256", sum_of(b"program").upper())
     mirror.fill(own)
     assert mirror.reason(own) is None
-    assert web.asked == [URL]
+    assert list(files(tmp_path).values()) == [b"program"]
+    web.publish(URL, b"program")
+    mirror.fill(own)
+    assert len(files(tmp_path)) == 2
+    web.files.pop(f"{URL}.sha256")
+    mirror.fill(own)
+    assert len(files(tmp_path)) == 2
+
+
+def test_the_catalogues_sums_hold_for_the_publishers_files() -> None:
+    catalogue = {**CATALOGUE, "checksums": {"kubelet": {"1.2.3": {"arm64": "c" * 64}}}}
+    options: dict[str, t.Any] = {"release": "1.2", "architectures": ["amd64", "arm64"], "names": ["kubelet"]}
+    assert [one.sha256 for one in artifacts(catalogue, **options)] == [None, "c" * 64]
+    assert [one.sha256 for one in artifacts(catalogue, **options, published=False)] == [None, None]
 
 
 def test_a_directory_that_cannot_be_made_is_named(web: Web, tmp_path: pathlib.Path) -> None:

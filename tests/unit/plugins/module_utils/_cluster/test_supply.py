@@ -36,8 +36,11 @@ def problems(**changes):
 
 
 def addresses():
+    """Of the programs that the catalogue has no sum for."""
     hosts = computed(running())["spec"]["hosts"].values()
-    return sorted({program["url"] for host in hosts for program in host["programs"].values()})
+    found = [program for host in hosts for program in host["programs"].values()]
+    assert any(program["sha256"] for program in found)
+    return sorted({program["url"] for program in found if not program["sha256"]})
 
 
 def test_an_open_mirror_is_refused():
@@ -55,6 +58,22 @@ def test_sums_of_the_inventory_make_it_safe():
     last = sums.popitem()[0]
     (problem,) = problems(cluster_mirror=MIRROR, cluster_checksums=sums)
     assert problem.endswith(f"which lacks {last}")
+
+
+def sums_of_programs(**changes):
+    hosts = computed(running(), **changes)["spec"]["hosts"].values()
+    return {program["sha256"] for host in hosts for program in host["programs"].values()}
+
+
+def test_a_mirror_of_built_programs_says_that_the_catalogues_sums_do_not_hold():
+    published = sums_of_programs()
+    mirror = "https://mirror.example.com"
+    assert sums_of_programs(cluster_mirror=mirror) == published
+    assert sums_of_programs(cluster_mirror=mirror, cluster_mirror_checksums="mirror") == {None}
+    # Without a mirror the files are the publishers'.
+    assert sums_of_programs(cluster_mirror_checksums="mirror") == published
+    (problem,) = problems(cluster_mirror=MIRROR, cluster_mirror_checksums="mirror")
+    assert "over plain HTTP" in problem
 
 
 def test_an_image_archive_from_an_open_server_is_refused():
