@@ -15,9 +15,9 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
     read_catalogue,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.mirror import Mirror, artifacts
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.signatures import Signatures
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.signatures import Signatures
 
 _ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "directory": {"type": "path", "required": True},

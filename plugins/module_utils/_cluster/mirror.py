@@ -20,7 +20,6 @@ import tempfile
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, programs
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.signatures import Signatures
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import is_open
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import (
@@ -30,6 +29,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads
     find_checksum,
     mirrored,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.signatures import Signatures
 
 __all__ = ("Artifact", "Mirror", "artifacts")
 

@@ -12,8 +12,8 @@ import typing as t
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.mirror import Artifact, Mirror
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.signatures import Signatures
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.signatures import Signatures
 
 SIGNED = "https://dl.k8s.io/release/v1/kubelet"
 OTHER = "https://example.com/runc"
