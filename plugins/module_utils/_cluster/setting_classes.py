@@ -162,6 +162,8 @@ CLASSES: dict[str, Class] = {
     "worker_image_archives": _NEXT,
     "worker_swap_off": _UNIT,
     "worker_resolv_conf": _UNIT,
+    "worker_shutdown_grace_period": Class("rolling", "the kubelet restarts; pods that run stay"),
+    "worker_shutdown_grace_period_critical": Class("rolling", "the kubelet restarts; pods that run stay"),
     "worker_pod_pids_limit": Class("rolling", "the kubelet restarts; pods that run keep theirs"),
     "worker_kube_reserved": Class("rolling", "the kubelet restarts; pods that run stay"),
     "worker_system_reserved": Class("rolling", "the kubelet restarts; pods that run stay"),

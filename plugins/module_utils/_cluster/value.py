@@ -91,7 +91,7 @@ def cluster(
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
-    problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted)
+    problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted, wanted)
     everything = {host: {**wanted, **given} for host, given in converted.items()}
     problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
