@@ -157,6 +157,8 @@ CLASSES: dict[str, Class] = {
     "smoke_test_health_name": _RUN,
     "smoke_test_timeout": _RUN,
     # worker
+    "worker_labels": _OBJECT,
+    "worker_taints": Class("safe", "an object of the API; NoExecute evicts pods, which is its purpose"),
     "worker_packages": _SYSTEM,
     "worker_sysctls": _SYSTEM,
     "worker_image_archives": _NEXT,
