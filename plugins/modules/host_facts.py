@@ -244,7 +244,8 @@ reading:
     nodes:
       description:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
-          C(pod_cidr) and C(unschedulable). Empty where no API server runs.
+          C(pod_cidr), C(unschedulable), and C(from_inventory), whether it has labels or taints of the inventory.
+          Empty where no API server runs.
       type: dict
     cni_configurations:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.

@@ -27,6 +27,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.firewa
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.limits import limit_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.node_marks import mark_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.peers import peers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.probes import probes
@@ -91,7 +92,8 @@ def cluster(
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
-    problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted)
+    problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted, wanted)
+    problems += mark_problems(converted)
     everything = {host: {**wanted, **given} for host, given in converted.items()}
     problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])

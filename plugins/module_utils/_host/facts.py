@@ -20,6 +20,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage im
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
 __all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
@@ -178,6 +179,7 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
             "version": node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "").lstrip("v"),
             "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
             "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
+            "from_inventory": FROM_INVENTORY in node["metadata"].get("annotations", {}),
         }
     return found
 

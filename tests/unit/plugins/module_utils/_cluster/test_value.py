@@ -312,13 +312,14 @@ ALLOWED = {
     "ansible_collections.hardway.kubernetes.plugins.module_utils._errors",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations",
     # Its functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",
 }
 # The catalogue is read from its file, in one function.
 READS = {"catalogue.py": {"pathlib", "yaml"}}
-# The encryption configuration comes as text.
-DECODES = {"encryption.py": {"base64", "binascii", "yaml"}}
+# The encryption configuration and the annotation of a node come as text.
+DECODES = {"encryption.py": {"base64", "binascii", "yaml"}, "node_marks.py": {"json"}}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[path.name for path in SOURCES])

@@ -179,7 +179,7 @@ def test_images_are_read_where_archives_were_imported_and_containerd_runs(host, 
 NODES = {
     "items": [
         {
-            "metadata": {"name": "wrk01"},
+            "metadata": {"name": "wrk01", "annotations": {"hardway.kubernetes/from-inventory": "{}"}},
             "spec": {"podCIDR": "10.200.0.0/24"},
             "status": {
                 "conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
@@ -197,8 +197,20 @@ NODES = {
         (
             json.dumps(NODES),
             {
-                "wrk01": {"ready": True, "version": "1.37.2", "pod_cidr": "10.200.0.0/24", "unschedulable": False},
-                "wrk02": {"ready": False, "version": "", "pod_cidr": "", "unschedulable": True},
+                "wrk01": {
+                    "ready": True,
+                    "version": "1.37.2",
+                    "pod_cidr": "10.200.0.0/24",
+                    "unschedulable": False,
+                    "from_inventory": True,
+                },
+                "wrk02": {
+                    "ready": False,
+                    "version": "",
+                    "pod_cidr": "",
+                    "unschedulable": True,
+                    "from_inventory": False,
+                },
             },
         ),
         ("", {}),  # The API server does not answer.
