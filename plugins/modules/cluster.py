@@ -240,6 +240,11 @@ spec:
         interrupts:
           description: Effect of a restart of one member. Empty where the others keep the quorum.
           type: str
+    encryption:
+      description:
+        - C(provider) and C(resources) of an encryption configuration that is created, or whose key is rotated.
+      type: dict
+      sample: {"provider": "secretbox", "resources": ["secrets"]}
     certificates:
       description: C(config), C(authorities) and C(certificates) as M(hardway.kubernetes.x509_cfssl_compat) takes them.
       type: dict
@@ -330,6 +335,27 @@ status:
                 - Seconds until the last token of the previous key has ended. None in other phases, and where it is not
                   known.
               type: int
+        encryption:
+          description: The rotation of the key that encrypts objects in etcd.
+          type: dict
+          contains:
+            phase:
+              description:
+                - V(settled) without a rotation. With V(added), the newest key does not write yet. With V(first), it
+                  writes, and older ones read.
+              type: str
+            key:
+              description: Provider and name of the newest key. Empty where nothing is encrypted.
+              type: str
+              sample: secretbox key2
+            behind:
+              description: Controllers that do not have the same keys in the same order as the PKI directory yet.
+              type: list
+              elements: str
+            differences:
+              description: Those of RV(plan.problems) that a rotation solves.
+              type: list
+              elements: str
 plan:
   description: The plan of the run, from the status to the specification.
   returned: always

@@ -136,16 +136,21 @@ def _groups(hosts: t.Mapping[str, set[str]]) -> list[tuple[list[str], set[str]]]
     return groups
 
 
-def _file_problems(
-    pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str, set[str]], rotating: t.Iterable[str] = ()
-) -> list[str]:
-    """Compare one key of the directory with that of hosts.
+def _rotates(pki: PkiIdentity, name: str, hosts: t.Mapping[str, set[str]]) -> bool:
+    """Return whether hosts have no other keys than those that a rotation has in the directory.
 
-    :param rotating: files of the keys that a rotation has beside it: hosts may still sign with the previous one. The
-        other way round, hosts with a key that the directory does not have are ahead of it, and are not turned back.
+    Hosts may still sign with the previous key. Those that have a key which the directory does not have are ahead of it,
+    and are not turned back.
     """
-    known = {key for file in rotating for key in pki["keys"].get(file, [])}
-    if known and pki["keys"].get(name) and all(keys <= known.union(pki["keys"][name]) for keys in hosts.values()):
+    base = _ACCOUNT if name == _ACCOUNT_KEY else name
+    known = {key for file in beside(base) for key in pki["keys"].get(file, [])}
+    current = pki["keys"].get(name)
+    return bool(known and current) and all(keys <= known.union(current or ()) for keys in hosts.values())
+
+
+def _file_problems(pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str, set[str]]) -> list[str]:
+    """Compare one key of the directory with that of hosts."""
+    if _rotates(pki, name, hosts):
         return []
     groups = _groups(hosts)
     if len(groups) > 1:
@@ -243,7 +248,7 @@ def identity_problems(
         compared = _ACCOUNT_KEY if name == _ACCOUNT else name
         if hosts:
             wanted[compared] = hosts
-        problems += _file_problems(pki, compared, what, hosts, beside(_ACCOUNT) if name == _ACCOUNT else ())
+        problems += _file_problems(pki, compared, what, hosts)
     encrypting = [host for host, identity in identities.items() if identity["encryption_keys"] is not None]
     if encrypting:
         wanted[_ENCRYPTION] = encrypting

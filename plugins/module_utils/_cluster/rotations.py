@@ -107,13 +107,13 @@ def account_rotation(
 
 def _wait(controllers: t.Mapping[str, Reading], keys: t.Mapping[str, str], longest: float | None) -> int | None:
     """Return the seconds until the last token of the previous key has ended; None where that is not known."""
-    signed_for = []
+    signed_for: list[float] = []
     for facts in controllers.values():
         since = facts.get("identity", {}).get("signing_since")
         if since is None or _on_host(facts).get(_ACCOUNT) != keys.get(_ACCOUNT):
             return None
         # Both by the host's own clock.
-        signed_for.append(facts["read_at"] - since)
+        signed_for.append(float(facts["read_at"]) - float(since))
     if longest is None or not signed_for:
         return None
     return max(0, round(longest + _RESTART - min(signed_for)))
