@@ -13,7 +13,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
-__all__ = ("account_files", "account_rotation", "longest_token", "rotation_problems")
+__all__ = ("account_files", "account_rotation", "longest_token", "rotation_problems", "rotation_warnings")
 
 _ACCOUNT, _ACCOUNT_KEY = "service-account.pem", "service-account-key.pem"
 _ON_HOSTS = "/var/lib/kubernetes/"
@@ -82,6 +82,28 @@ def rotation_problems(shape: Topology, readings: t.Mapping[str, Reading]) -> lis
             state = facts["units"].get("kube-apiserver.service") or "not there"
             problems.append(f"{host}: its API server does not run ({state}); run site.yml first")
     return problems
+
+
+_PHASES = {
+    "next": "the new one is accepted, and does not sign yet",
+    "previous": "the new one signs, and the old one is still accepted",
+    "added": "the new one reads, and does not write yet",
+    "first": "the new one writes, and the old one still reads",
+}
+
+
+def rotation_warnings(rotations: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the rotations that are under way, one sentence each."""
+    names = {
+        "service_account": ("key of service account tokens", "rotate_service_account_key.yml"),
+        "encryption": ("encryption key", "rotate_encryption_key.yml"),
+    }
+    return [
+        f"the {what} is being rotated: {_PHASES[phase]}; playbooks/{playbook} continues"
+        for name, (what, playbook) in names.items()
+        for phase in [rotations[name]["phase"]]
+        if phase in _PHASES
+    ]
 
 
 def account_rotation(

@@ -47,6 +47,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.rotati
     account_files,
     account_rotation,
     rotation_problems,
+    rotation_warnings,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
@@ -121,6 +122,7 @@ def cluster(
         problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
+    plan["warnings"] += rotation_warnings(found["rotations"])
     plan["warnings"] += drop_in_warnings(shape, readings) + _encryption_warnings(encryption, wanted, found)
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}

@@ -173,10 +173,13 @@ def test_what_is_changed_or_deleted_meanwhile_is_looked_at_again(cluster):
 
 def test_what_the_api_server_refuses_is_named(cluster):
     cluster.answers["/api/v1/namespaces/a/secrets/s1"] = 403
+    # Somebody else writes it all the time, which is not a refusal.
+    cluster.answers["/api/v1/namespaces/a/secrets/s2"] = 409
     with pytest.raises(RewriteError) as caught:
         done(cluster, "secrets", timeout=-1)
     message = str(caught.value)
-    assert "1 aescbc key1 (/registry/secrets/a/s1)" in message
+    assert "2 aescbc key1 (/registry/secrets/a/s1, /registry/secrets/a/s2)" in message
+    assert "409" not in message
     assert "PUT /api/v1/namespaces/a/secrets/s1: HTTP 403" in message
     assert "No key was removed" in message
 

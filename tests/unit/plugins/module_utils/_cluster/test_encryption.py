@@ -109,8 +109,11 @@ def test_how_far_a_rotation_is(providers, phase, name):
     readings = running()
     for host in ("ctl01", "ctl02"):
         readings[host]["identity"]["encryption_keys"] = encryption_keys(text)
-    found = computed(readings, encryption=(PATH, text))["status"]["rotations"]["encryption"]
+    cluster = computed(readings, encryption=(PATH, text))
+    found = cluster["status"]["rotations"]["encryption"]
     assert (found["phase"], found["key"], found["behind"]) == (phase, name, [])
+    named = any("the encryption key is being rotated" in warning for warning in cluster["plan"]["warnings"])
+    assert named == (phase != "settled")
 
 
 def test_controllers_that_do_not_have_the_keys_yet():

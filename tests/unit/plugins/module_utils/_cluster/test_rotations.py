@@ -70,6 +70,20 @@ def test_phases(own, readings, phase, behind):
     assert (state["phase"], state["behind"]) == (phase, behind)
 
 
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (pki(OLD), None),
+        (pki(OLD, NEW), "the new one is accepted, and does not sign yet"),
+        (pki(NEW, "", OLD), "the new one signs, and the old one is still accepted"),
+    ],
+)
+def test_a_rotation_that_is_under_way_is_named(own, words):
+    warnings = [text for text in computed(hosts(OLD), pki=own)["plan"]["warnings"] if "is being rotated" in text]
+    expected = f"the key of service account tokens is being rotated: {words}; playbooks/rotate_service_account_key.yml"
+    assert warnings == ([f"{expected} continues"] if words else [])
+
+
 def test_keys_that_are_accepted():
     assert computed(hosts(OLD), pki=pki(OLD))["spec"]["service_account_keys"] == ["service-account.pem"]
     assert computed(hosts(OLD), pki=pki(OLD, NEW))["spec"]["service_account_keys"] == [
