@@ -224,7 +224,9 @@ reading:
           type: list
           elements: dict
         signing_since:
-          description: When the service account's key on the host was written, in seconds since 1970. None without it.
+          description:
+            - Since when the host's API server signs with the service account's key that is there, in seconds since
+              1970. It is when the process started. None where it does not run, or is older than the key.
           type: float
         issuers:
           description: Issuers of service account tokens that its API server accepts; the first is its own.
