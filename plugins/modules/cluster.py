@@ -240,6 +240,11 @@ spec:
         interrupts:
           description: Effect of a restart of one member. Empty where the others keep the quorum.
           type: str
+    encryption:
+      description:
+        - C(provider) and C(resources) of an encryption configuration that is created, or whose key is rotated.
+      type: dict
+      sample: {"provider": "secretbox", "resources": ["secrets"]}
     certificates:
       description: C(config), C(authorities) and C(certificates) as M(hardway.kubernetes.x509_cfssl_compat) takes them.
       type: dict
@@ -247,6 +252,13 @@ spec:
       description: Kubeconfigs as M(hardway.kubernetes.kubeconfig) takes them.
       type: list
       elements: dict
+    service_account_keys:
+      description:
+        - Files of the PKI directory with the keys whose service account tokens API servers accept. The first signs.
+          There are others while the key is rotated.
+      type: list
+      elements: str
+      sample: [service-account.pem]
     images:
       description: Full references of the container images that the cluster needs, by name in the release catalogue.
       type: dict
@@ -294,6 +306,56 @@ status:
       description: Nodes as an API server knows them, by name, see
         RV(hardway.kubernetes.host_facts#module:reading.nodes).
       type: dict
+    rotations:
+      description: How far rotations of keys are.
+      type: dict
+      contains:
+        problems:
+          description: Reasons why no key can be rotated in this run, such as a controller that is not part of it.
+          type: list
+          elements: str
+        service_account:
+          description: The rotation of the service account's key.
+          type: dict
+          contains:
+            phase:
+              description:
+                - V(none) without a rotation. With V(next), the new key is accepted and does not sign. With V(previous)
+                  it signs, and the old one is accepted.
+              type: str
+            keys:
+              description: SHA-256 of the public keys, by file of the PKI directory.
+              type: dict
+            behind:
+              description: Controllers that do not have the same keys as the PKI directory yet.
+              type: list
+              elements: str
+            wait:
+              description:
+                - Seconds until the last token of the previous key has ended. None in other phases, and where it is not
+                  known.
+              type: int
+        encryption:
+          description: The rotation of the key that encrypts objects in etcd.
+          type: dict
+          contains:
+            phase:
+              description:
+                - V(settled) without a rotation. With V(added), the newest key does not write yet. With V(first), it
+                  writes, and older ones read.
+              type: str
+            key:
+              description: Provider and name of the newest key. Empty where nothing is encrypted.
+              type: str
+              sample: secretbox key2
+            behind:
+              description: Controllers that do not have the same keys in the same order as the PKI directory yet.
+              type: list
+              elements: str
+            differences:
+              description: Those of RV(plan.problems) that a rotation solves.
+              type: list
+              elements: str
 plan:
   description: The plan of the run, from the status to the specification.
   returned: always

@@ -213,7 +213,7 @@ reading:
       contains:
         certificates:
           description:
-            - The certificates in the files of the authorities and of the service account's key, by path.
+            - The certificates in the files of the authorities and of the service account's keys, by path.
             - Of each C(certificate) and C(public_key), which are SHA-256 sums of their DER, and C(key), its algorithm
               and size.
           type: dict
@@ -223,6 +223,11 @@ reading:
             does not have a file of them.
           type: list
           elements: dict
+        signing_since:
+          description:
+            - Since when the host's API server signs with the service account's key that is there, in seconds since
+              1970. It is when the process started. None where it does not run, or is older than the key.
+          type: float
         issuers:
           description: Issuers of service account tokens that its API server accepts; the first is its own.
           type: list

@@ -4,7 +4,8 @@
 """Compare the PKI directory with the keys on the hosts: a run never gives a cluster the keys of another one.
 
 Authorities and the service account's key are compared by public key, so that a renewed certificate is the same. Of
-encryption keys the directory may have more than hosts, in any order, and not fewer.
+encryption keys the directory may have more than hosts, in any order, and not fewer, but for those that a rotation has
+removed from it. While the service account's key is rotated, hosts may have any of its keys that the directory has.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import certificates, encryption_keys
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 
-__all__ = ("FILES", "PkiIdentity", "identity_problems", "pki_identity")
+__all__ = ("FILES", "PkiIdentity", "beside", "identity_problems", "pki_identity")
 
 _ENCRYPTION = "encryption-config.yaml"
+# With the keys that rotate_encryption_key.yml has removed: nothing is encrypted with them any more.
+_RETIRED = "encryption-config-previous.yaml"
 _ACCOUNT, _ACCOUNT_KEY = "service-account.pem", "service-account-key.pem"
 _ETCD_AUTHORITY = "etcd-ca.pem"
 _AUTHORITIES = {
@@ -25,8 +29,16 @@ _AUTHORITIES = {
     _ETCD_AUTHORITY: "authority of etcd",
     "front-proxy-ca.pem": "front proxy authority",
 }
+
+
+def beside(name: str) -> list[str]:
+    """Return the files of the certificates that a rotation has beside this one: the next, and the previous."""
+    base = name[: -len(".pem")]
+    return [f"{other}.pem" for other in (next_name(base), previous_name(base))]
+
+
 #: Files of the PKI directory whose texts are compared.
-FILES = (*_AUTHORITIES, _ACCOUNT, _ACCOUNT_KEY, _ENCRYPTION)
+FILES = (*_AUTHORITIES, _ACCOUNT, *beside(_ACCOUNT), _ACCOUNT_KEY, _ENCRYPTION, _RETIRED)
 _VAULT = "$ANSIBLE_VAULT"
 _ON_HOSTS = {
     "ca.pem": ("/var/lib/kubernetes/ca.pem",),
@@ -46,6 +58,8 @@ class PkiIdentity(t.TypedDict):
     keys: dict[str, list[str]]
     #: As ``host_facts`` has them; None without the file.
     encryption_keys: list[dict[str, str]] | None
+    #: Keys that the last rotation removed.
+    retired_keys: list[dict[str, str]]
     #: Files that are not compared: encrypted with Ansible Vault, or unreadable.
     skipped: list[str]
 
@@ -63,7 +77,7 @@ def pki_identity(
     readable = {name: text for name, text in texts.items() if text is not None and name not in skipped}
     keys = {
         name: [found["public_key"] for found in certificates(readable[name])]
-        for name in (*_AUTHORITIES, _ACCOUNT)
+        for name in (*_AUTHORITIES, _ACCOUNT, *beside(_ACCOUNT))
         if name in readable
     }
     # The key decides; its certificate is issued again where it does not fit.
@@ -74,6 +88,7 @@ def pki_identity(
         "directory": directory,
         "keys": keys,
         "encryption_keys": None if encryption is None else encryption_keys(encryption),
+        "retired_keys": encryption_keys(readable.get(_RETIRED, "")),
         "skipped": skipped,
     }
 
@@ -121,8 +136,22 @@ def _groups(hosts: t.Mapping[str, set[str]]) -> list[tuple[list[str], set[str]]]
     return groups
 
 
+def _rotates(pki: PkiIdentity, name: str, hosts: t.Mapping[str, set[str]]) -> bool:
+    """Return whether hosts have no other keys than those that a rotation has in the directory.
+
+    Hosts may still sign with the previous key. Those that have a key which the directory does not have are ahead of it,
+    and are not turned back.
+    """
+    base = _ACCOUNT if name == _ACCOUNT_KEY else name
+    known = {key for file in beside(base) for key in pki["keys"].get(file, [])}
+    current = pki["keys"].get(name)
+    return bool(known and current) and all(keys <= known.union(current or ()) for keys in hosts.values())
+
+
 def _file_problems(pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str, set[str]]) -> list[str]:
     """Compare one key of the directory with that of hosts."""
+    if _rotates(pki, name, hosts):
+        return []
     groups = _groups(hosts)
     if len(groups) > 1:
         owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
@@ -166,7 +195,7 @@ def _encryption_problems(pki: PkiIdentity, identities: t.Mapping[str, t.Mapping[
     lacking: dict[str, list[str]] = {}
     for host, identity in identities.items():
         for key in identity["encryption_keys"] or []:
-            if key not in own:
+            if key not in own and key not in pki["retired_keys"]:
                 text = f"{key['provider']} {key['name']} (SHA-256 of the secret {key['sha256'][:16]})"
                 lacking.setdefault(text, []).append(host)
     return [

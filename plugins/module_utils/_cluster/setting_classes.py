@@ -31,6 +31,7 @@ _UNIT = Class("rolling", "its program restarts, one host at a time")
 _CERTIFICATE = Class("rolling", "certificates are issued again; what reads them reloads or restarts")
 _NGINX = Class("rolling", "nginx reloads")
 _MADE = Class("fixed", "existing.py compares it with the units and files of the hosts")
+_ROTATED = "another value than the file's is refused, and rotate_encryption_key.yml changes the file"
 _FLAGS = "existing.py compares the flags that cannot change; the others are carried through"
 
 #: By option, in the order of the roles' argument specifications.
@@ -64,8 +65,8 @@ CLASSES: dict[str, Class] = {
     "ca_expiry": _CERTIFICATE,
     "ca_admin_expiry": _CERTIFICATE,
     "ca_new_front_proxy_authority": Class("rolling", "API servers read the new authority by themselves"),
-    "ca_encryption_provider": Class("safe", "it is read once; a file that differs is named in a warning"),
-    "ca_encryption_resources": Class("safe", "it is read once; a file that differs is named in a warning"),
+    "ca_encryption_provider": Class("checked", f"encryption.py: {_ROTATED}"),
+    "ca_encryption_resources": Class("checked", f"encryption.py: {_ROTATED}"),
     "ca_extra_sans": _CERTIFICATE,
     # client
     "client_home": _SYSTEM,

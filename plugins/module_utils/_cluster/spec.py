@@ -144,6 +144,10 @@ def specification(
         },
         "api": api,
         "etcd": _etcd(shape),
+        "encryption": {
+            "provider": settings["ca_encryption_provider"],
+            "resources": list(settings["ca_encryption_resources"]),
+        },
         "certificates": certificates(shape, settings),
         "kubeconfigs": kubeconfigs(
             shape,

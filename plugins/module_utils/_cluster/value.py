@@ -18,7 +18,9 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_i
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryption import (
     encryption_problems,
+    encryption_rotation,
     encryption_warnings,
+    setting_differences,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
@@ -42,15 +44,22 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releas
     release_problems,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.reserved import reserved_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.rotations import (
+    account_files,
+    account_rotation,
+    rotation_problems,
+    rotation_warnings,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
+    Settings,
     argument_problems,
     differences,
     settings,
     wrong_arguments,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import specification
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
@@ -101,6 +110,13 @@ def cluster(
     problems += firewall_problems(wanted)
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
+    controllers = [everything[host] for host in shape["controllers"]]
+    found["rotations"] = {
+        "problems": rotation_problems(shape, readings),
+        "service_account": account_rotation(shape, readings, pki, controllers),
+        "encryption": encryption_rotation(shape, readings, encryption if found["exists"] else None, wanted),
+    }
+    problems += found["rotations"]["encryption"]["differences"]
     problems += existing_problems(shape, readings, wanted, converted, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
@@ -108,8 +124,8 @@ def cluster(
         problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
-    plan["warnings"] += drop_in_warnings(shape, readings)
-    plan["warnings"] += encryption_warnings(*encryption, wanted) if encryption else []
+    plan["warnings"] += rotation_warnings(found["rotations"])
+    plan["warnings"] += drop_in_warnings(shape, readings) + _encryption_warnings(encryption, wanted, found)
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}
     plan["etcd"] = membership(shape, found["hosts"], directories)
@@ -122,10 +138,19 @@ def cluster(
         if not problems:
             raise
         return {"spec": {}, "status": found, "plan": plan}
+    spec["service_account_keys"] = account_files(pki)
     problems += supply_problems(spec, wanted)
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)
     return {"spec": spec, "status": found, "plan": plan}
+
+
+def _encryption_warnings(encryption: tuple[str, str] | None, wanted: Settings, found: Status) -> list[str]:
+    if not encryption:
+        return []
+    # Before there is a cluster the file may be what the user wants; afterwards these are problems.
+    unlike = [] if found["exists"] else setting_differences(*encryption, wanted, exists=False)
+    return unlike + encryption_warnings(*encryption)
 
 
 def _wrong_arguments(

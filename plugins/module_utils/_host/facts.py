@@ -43,6 +43,7 @@ Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
 _IMAGES_RECORD = "/var/lib/hardway/images.json"
+_SIGNING_KEY = "/var/lib/kubernetes/service-account-key.pem"
 _KUBECTL = ["/usr/local/bin/kubectl", "--request-timeout=3s"]
 _ADMIN = "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig"
 _KUBELET = "--kubeconfig=/var/lib/kubelet/kubeconfig"
@@ -184,6 +185,20 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     return found
 
 
+def _signing_since(run: Run) -> float | None:
+    """Return since when the API server signs with the key of its host; None where there is no key, or it does not run.
+
+    A process that is older than the key's file goes on with the key before: both times count.
+    """
+    try:
+        written = os.stat(_SIGNING_KEY).st_mtime
+    except OSError:
+        return None
+    shown = ["systemctl", "show", "--value", "--property=ExecMainStartTimestampMonotonic", "kube-apiserver.service"]
+    started = system.started_at(_output(run, shown))
+    return None if started is None or started < written else started
+
+
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
     try:
         return nodes(json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", "--raw=/api/v1/nodes"])))
@@ -245,6 +260,7 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
         "cluster": cluster_identity.settings(_text),
         "identity": {
             **identity_read,
+            "signing_since": _signing_since(run),
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
         },
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},

@@ -95,6 +95,7 @@ def computed(
     play: t.Mapping[str, t.Any] | None = None,
     pki: identity.PkiIdentity | None = None,
     runs: releases.Chapters | None = None,
+    encryption: tuple[str, str] | None = None,
     **everywhere: t.Any,
 ) -> dict[str, t.Any]:
     """Return the cluster that the action plugin computes from an inventory.
@@ -103,6 +104,7 @@ def computed(
     :param parts: hosts by part, where they are others than the article's.
     :param play: variables of the play, which are not among those of the hosts.
     :param pki: the identity of the PKI directory.
+    :param encryption: path and content of the encryption configuration.
     :param runs: the chapters of the run.
     :param everywhere: variables of all hosts.
     """
@@ -116,6 +118,7 @@ def computed(
         host_variables={host: {**everywhere, **variables} for host, variables in own.items()},
         readings=readings,
         catalogue=CATALOGUE,
+        encryption=encryption,
         pki=pki,
         runs=runs,
     )

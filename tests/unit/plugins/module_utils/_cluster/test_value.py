@@ -311,6 +311,8 @@ ALLOWED = {
     "ansible.module_utils.common.arg_spec",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._errors",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations",
     # Its functions of texts; host_facts reads with them too.

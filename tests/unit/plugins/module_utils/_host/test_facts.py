@@ -262,6 +262,20 @@ def test_the_api_is_asked_by_a_kubelet_where_the_run_needs_it(host, kubeconfig, 
     assert [command[1:] for command in asked] == ([expected] if kubeconfig and not options else [])
 
 
+@pytest.mark.parametrize(("ago", "signs"), [(10, True), (100, True), (1000, False), (None, False)])
+def test_since_when_the_api_server_signs_with_its_key(host, monkeypatch, tmp_path, ago, signs):
+    key = tmp_path / "service-account-key.pem"
+    monkeypatch.setattr(_host_facts, "_SIGNING_KEY", str(key))
+    now, monotonic = time.time(), time.clock_gettime(time.CLOCK_MONOTONIC)
+    host.output["systemctl"] = f"{int((monotonic - ago) * 1e6)}\n" if ago else "0\n"
+    assert host.facts()["identity"]["signing_since"] is None
+    key.write_text("")
+    os.utime(key, (now - 500, now - 500))
+    # A process that is older than the file has the key before.
+    found = host.facts()["identity"]["signing_since"]
+    assert found == (pytest.approx(now - ago, abs=5) if signs else None)
+
+
 def test_a_worker_without_kubectl_does_not_know_the_version_of_the_api(host):
     host.files["/var/lib/kubelet/kubeconfig"] = KUBECONFIG
     assert host.facts()["identity"]["api_version"] == ""
