@@ -52,6 +52,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
@@ -67,6 +68,7 @@ def cluster(
     encryption: tuple[str, str] | None = None,
     pki: PkiIdentity | None = None,
     runs: Chapters | None = None,
+    made: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
@@ -81,6 +83,7 @@ def cluster(
     :param encryption: path and content of the encryption configuration, where there is one.
     :param pki: the identity of the PKI directory; None to compare nothing with it.
     :param runs: the chapters of the run; all of them unless given.
+    :param made: names of files that an earlier task of this run would have made in the PKI directory, in check mode.
     """
     problems = _wrong_arguments(known, values, host_variables)
     wanted = settings(known, values)
@@ -99,6 +102,7 @@ def cluster(
     problems += firewall_problems(wanted)
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
+    found["authorities"] = authorities(shape, readings, pki["keys"] if pki else {})
     problems += existing_problems(shape, readings, wanted, converted, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
@@ -114,7 +118,8 @@ def cluster(
     plan["peers"] = peers(shape, found, plan["etcd"]["joining"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
-        spec = specification(shape, wanted, catalogue, architectures)
+        files = {*made, *pki["keys"], *pki["skipped"]} if pki else {*made}
+        spec = specification(shape, wanted, catalogue, architectures, files)
     except (HardwayError, ValueError, LookupError):
         # A playbook that repairs a host needs the specification in spite of problems, if it can be computed.
         if not problems:

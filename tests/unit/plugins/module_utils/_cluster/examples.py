@@ -95,6 +95,7 @@ def computed(
     play: t.Mapping[str, t.Any] | None = None,
     pki: identity.PkiIdentity | None = None,
     runs: releases.Chapters | None = None,
+    made: t.Collection[str] = (),
     **everywhere: t.Any,
 ) -> dict[str, t.Any]:
     """Return the cluster that the action plugin computes from an inventory.
@@ -104,6 +105,7 @@ def computed(
     :param play: variables of the play, which are not among those of the hosts.
     :param pki: the identity of the PKI directory.
     :param runs: the chapters of the run.
+    :param made: names of files that the run would have made in the PKI directory.
     :param everywhere: variables of all hosts.
     """
     shared = {**MADE, "cluster_hosts": {**PARTS, **(parts or {})}, **(play or {}), **everywhere}
@@ -118,4 +120,5 @@ def computed(
         catalogue=CATALOGUE,
         pki=pki,
         runs=runs,
+        made=made,
     )

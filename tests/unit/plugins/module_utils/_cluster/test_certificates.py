@@ -178,6 +178,14 @@ def test_kubeconfig(name, user, server, certificate, context):
     }
 
 
+def test_kubeconfigs_trust_all_authorities_of_a_rotation():
+    authorities = ["ca-next.pem", "ca.pem"]
+    found = module.kubeconfigs(
+        topology(), cluster_name="thw", local_server=LOCAL, server=SERVER, authorities=authorities
+    )
+    assert {(entry["certificate_authority"], *entry["further_authorities"]) for entry in found} == {tuple(authorities)}
+
+
 def test_every_kubeconfig_has_a_certificate():
     assert {entry["client_certificate"] for entry in kubeconfigs()} <= {f"{name}.pem" for name in leaves()}
     assert len(kubeconfigs()) == 8
