@@ -253,6 +253,13 @@ spec:
       description: Kubeconfigs as M(hardway.kubernetes.kubeconfig) takes them.
       type: list
       elements: dict
+    service_account_keys:
+      description:
+        - Files of the PKI directory with the keys whose service account tokens API servers accept. The first signs.
+          There are others while the key is rotated.
+      type: list
+      elements: str
+      sample: [service-account.pem]
     images:
       description: Full references of the container images that the cluster needs, by name in the release catalogue.
       type: dict
@@ -309,6 +316,35 @@ status:
       description: Nodes as an API server knows them, by name, see
         RV(hardway.kubernetes.host_facts#module:reading.nodes).
       type: dict
+    rotations:
+      description: How far rotations of keys are.
+      type: dict
+      contains:
+        problems:
+          description: Reasons why no key can be rotated in this run, such as a controller that is not part of it.
+          type: list
+          elements: str
+        service_account:
+          description: The rotation of the service account's key.
+          type: dict
+          contains:
+            phase:
+              description:
+                - V(none) without a rotation. With V(next), the new key is accepted and does not sign. With V(previous)
+                  it signs, and the old one is accepted.
+              type: str
+            keys:
+              description: SHA-256 of the public keys, by file of the PKI directory.
+              type: dict
+            behind:
+              description: Controllers that do not have the same keys as the PKI directory yet.
+              type: list
+              elements: str
+            wait:
+              description:
+                - Seconds until the last token of the previous key has ended. None in other phases, and where it is not
+                  known.
+              type: int
 plan:
   description: The plan of the run, from the status to the specification.
   returned: always

@@ -213,7 +213,7 @@ reading:
       contains:
         certificates:
           description:
-            - The certificates in the files of the authorities and of the service account's key, by path.
+            - The certificates in the files of the authorities and of the service account's keys, by path.
             - Of each C(certificate) and C(public_key), which are SHA-256 sums of their DER, and C(key), its algorithm
               and size.
           type: dict
@@ -223,6 +223,9 @@ reading:
             does not have a file of them.
           type: list
           elements: dict
+        signing_since:
+          description: When the service account's key on the host was written, in seconds since 1970. None without it.
+          type: float
         issuers:
           description: Issuers of service account tokens that its API server accepts; the first is its own.
           type: list

@@ -4,7 +4,8 @@
 """Compare the PKI directory with the keys on the hosts: a run never gives a cluster the keys of another one.
 
 Authorities and the service account's key are compared by public key, so that a renewed certificate is the same. Of
-encryption keys the directory may have more than hosts, in any order, and not fewer.
+encryption keys the directory may have more than hosts, in any order, and not fewer, but for those that a rotation has
+removed from it. While the service account's key is rotated, hosts may have any of its keys that the directory has.
 
 While an authority is rotated, hosts trust several. The first one of a host is the newest, and the directory must have
 it: hosts may trust one that the directory does not have any more, and not one that it does not have yet.
@@ -19,10 +20,13 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topolo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import FILES as TRUST_FILES
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import ON_HOSTS, parts
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import certificates, encryption_keys
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 
-__all__ = ("FILES", "PkiIdentity", "identity_problems", "pki_identity")
+__all__ = ("FILES", "PkiIdentity", "beside", "identity_problems", "pki_identity")
 
 _ENCRYPTION = "encryption-config.yaml"
+# With the keys that rotate_encryption_key.yml has removed: nothing is encrypted with them any more.
+_RETIRED = "encryption-config-previous.yaml"
 _ACCOUNT, _ACCOUNT_KEY = "service-account.pem", "service-account-key.pem"
 _ETCD_AUTHORITY = "etcd-ca.pem"
 _AUTHORITIES = {
@@ -30,8 +34,16 @@ _AUTHORITIES = {
     _ETCD_AUTHORITY: "authority of etcd",
     "front-proxy-ca.pem": "front proxy authority",
 }
+
+
+def beside(name: str) -> list[str]:
+    """Return the files of the certificates that a rotation has beside this one: the next, and the previous."""
+    base = name[: -len(".pem")]
+    return [f"{other}.pem" for other in (next_name(base), previous_name(base))]
+
+
 #: Files of the PKI directory whose texts are compared.
-FILES = (*TRUST_FILES, _ACCOUNT, _ACCOUNT_KEY, _ENCRYPTION)
+FILES = (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT), _ACCOUNT_KEY, _ENCRYPTION, _RETIRED)
 _VAULT = "$ANSIBLE_VAULT"
 _ON_HOSTS: dict[str, tuple[str, ...]] = {
     **{f"{name}.pem": tuple(paths) for name, paths in ON_HOSTS.items()},
@@ -49,6 +61,8 @@ class PkiIdentity(t.TypedDict):
     keys: dict[str, list[str]]
     #: As ``host_facts`` has them; None without the file.
     encryption_keys: list[dict[str, str]] | None
+    #: Keys that the last rotation removed.
+    retired_keys: list[dict[str, str]]
     #: Files that are not compared: encrypted with Ansible Vault, or unreadable.
     skipped: list[str]
 
@@ -66,7 +80,7 @@ def pki_identity(
     readable = {name: text for name, text in texts.items() if text is not None and name not in skipped}
     keys = {
         name: [found["public_key"] for found in certificates(readable[name])]
-        for name in (*TRUST_FILES, _ACCOUNT)
+        for name in (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT))
         if name in readable
     }
     # The key decides; its certificate is issued again where it does not fit.
@@ -77,6 +91,7 @@ def pki_identity(
         "directory": directory,
         "keys": keys,
         "encryption_keys": None if encryption is None else encryption_keys(encryption),
+        "retired_keys": encryption_keys(readable.get(_RETIRED, "")),
         "skipped": skipped,
     }
 
@@ -124,8 +139,17 @@ def _groups(hosts: t.Mapping[str, set[str]]) -> list[tuple[list[str], set[str]]]
     return groups
 
 
-def _file_problems(pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str, set[str]]) -> list[str]:
-    """Compare one key of the directory with that of hosts."""
+def _file_problems(
+    pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str, set[str]], rotating: t.Iterable[str] = ()
+) -> list[str]:
+    """Compare one key of the directory with that of hosts.
+
+    :param rotating: files of the keys that a rotation has beside it: hosts may still sign with the previous one. The
+        other way round, hosts with a key that the directory does not have are ahead of it, and are not turned back.
+    """
+    known = {key for file in rotating for key in pki["keys"].get(file, [])}
+    if known and pki["keys"].get(name) and all(keys <= known.union(pki["keys"][name]) for keys in hosts.values()):
+        return []
     groups = _groups(hosts)
     if len(groups) > 1:
         owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
@@ -193,7 +217,7 @@ def _encryption_problems(pki: PkiIdentity, identities: t.Mapping[str, t.Mapping[
     lacking: dict[str, list[str]] = {}
     for host, identity in identities.items():
         for key in identity["encryption_keys"] or []:
-            if key not in own:
+            if key not in own and key not in pki["retired_keys"]:
                 text = f"{key['provider']} {key['name']} (SHA-256 of the secret {key['sha256'][:16]})"
                 lacking.setdefault(text, []).append(host)
     return [
@@ -246,7 +270,7 @@ def identity_problems(
         compared = _ACCOUNT_KEY if name == _ACCOUNT else name
         if hosts:
             wanted[compared] = hosts
-        problems += _file_problems(pki, compared, what, hosts)
+        problems += _file_problems(pki, compared, what, hosts, beside(_ACCOUNT) if name == _ACCOUNT else ())
         problems += _turned_back(pki, name, identities) if name in _AUTHORITIES else []
     encrypting = [host for host, identity in identities.items() if identity["encryption_keys"] is not None]
     if encrypting:

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
-from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.rotation import next_name, previous_name
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 
 __all__ = ("AUTHORITIES", "FILES", "ON_HOSTS", "authorities", "parts", "trust")
 

@@ -41,6 +41,11 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releas
     release_problems,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.reserved import reserved_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.rotations import (
+    account_files,
+    account_rotation,
+    rotation_problems,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
     argument_problems,
@@ -103,6 +108,11 @@ def cluster(
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     found["authorities"] = authorities(shape, readings, pki["keys"] if pki else {})
+    controllers = [everything[host] for host in shape["controllers"]]
+    found["rotations"] = {
+        "problems": rotation_problems(shape, readings),
+        "service_account": account_rotation(shape, readings, pki, controllers),
+    }
     problems += existing_problems(shape, readings, wanted, converted, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
@@ -125,6 +135,7 @@ def cluster(
         if not problems:
             raise
         return {"spec": {}, "status": found, "plan": plan}
+    spec["service_account_keys"] = account_files(pki)
     problems += supply_problems(spec, wanted)
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)

@@ -45,7 +45,10 @@ _CERTIFICATES = (
     "/var/lib/kubernetes/etcd-ca.pem",
     "/var/lib/kubernetes/front-proxy-ca.pem",
     "/var/lib/kubernetes/service-account.pem",
+    "/var/lib/kubernetes/service-account-next.pem",
+    "/var/lib/kubernetes/service-account-previous.pem",
 )
+_SIGNING_KEY = "/var/lib/kubernetes/service-account-key.pem"
 
 #: End of the file name of a kubelet's serving key, after the name of its node.
 _SERVER_KEY = "-server-key.pem"
@@ -203,6 +206,14 @@ def _kubelet(text: str) -> dict[str, str]:
     return found
 
 
+def _written(path: str) -> float | None:
+    """Return when a file was written, in seconds since 1970; None without the file."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None
+
+
 def settings(read: Read) -> dict[str, str]:
     """Return the settings that the cluster on this host was made with, by variable.
 
@@ -222,9 +233,9 @@ def identity(read: Read) -> dict[str, t.Any]:
     """Return what tells the cluster on this host from another one.
 
     :param read: see :data:`Read`.
-    :returns: ``certificates`` by path, ``encryption_keys`` (None without a file of them), ``issuers`` of service
-        account tokens, ``etcd_prefix``, ``api_server`` of the kubelet and ``kubelet_names``, the names for which the
-        host has a certificate of a node.
+    :returns: ``certificates`` by path, ``encryption_keys`` (None without a file of them), ``signing_since`` (when the
+        service account's key was written, None without it), ``issuers`` of its tokens, ``etcd_prefix``,
+        ``api_server`` of the kubelet and ``kubelet_names``, the names for which the host has a certificate of a node.
     """
     apiserver, encryption = read(_APISERVER), read(_ENCRYPTION)
     server = re.search(r"^\s*server:\s*[\"']?([^\"'\s]+)", read("/var/lib/kubelet/kubeconfig"), re.MULTILINE)
@@ -233,6 +244,7 @@ def identity(read: Read) -> dict[str, t.Any]:
     return {
         "certificates": {path: found for path in _CERTIFICATES if (found := certificates(read(path)))},
         "encryption_keys": encryption_keys(encryption) if encryption else None,
+        "signing_since": _written(_SIGNING_KEY),
         "issuers": re.findall(r"--service-account-issuer=(\S+)", apiserver),
         "etcd_prefix": prefix,
         "api_server": server.group(1) if server else "",

@@ -20,10 +20,11 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import FileError, PkiError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, NewFile
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import public_bytes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.orders import FileNames, Present, Store
 
-__all__ = ("Phase", "Rotation", "finish", "next_name", "previous_name", "rotation", "switch")
+__all__ = ("Phase", "Rotation", "finish", "rotation", "run", "switch")
 
 #: ``none``: no rotation is under way. ``next``: a new pair exists and does not sign yet. ``previous``: it signs.
 Phase = t.Literal["none", "next", "previous"]
@@ -39,16 +40,6 @@ class Rotation:
     switched_at: float | None = None
     #: Whether a killed run left files that the next call of `switch` or `finish` moves or removes.
     interrupted: bool = False
-
-
-def next_name(name: str) -> str:
-    """Return the name of the pair that is going to sign."""
-    return f"{name}-next"
-
-
-def previous_name(name: str) -> str:
-    """Return the name of the pair that signed before."""
-    return f"{name}-previous"
 
 
 def _load(store: Store, name: str) -> Present:
@@ -195,3 +186,21 @@ def finish(directory: str, name: str) -> bool:
             )
         removed = _remove(store, next_name(name)) if found.phase == "previous" else []
         return bool(removed + _remove(store, previous_name(name)))
+
+
+def run(directory: str, name: str, step: str, *, write: bool) -> tuple[bool, Phase]:
+    """Do a step; return whether something changes, and the phase at the end.
+
+    :param step: ``read``, ``switch`` or ``finish``.
+    :param write: false to predict only; the phase is that of now then.
+    :raises PkiError: the step is not possible in this phase, see `switch` and `finish`.
+    :raises FileError: a file cannot be written or removed.
+    """
+    found = rotation(directory, name)
+    if step == "read":
+        return False, found.phase
+    if not write:
+        # Where a killed run left files, either step has something to do.
+        return found.interrupted or found.phase == ("next" if step == "switch" else "previous"), found.phase
+    changed = switch(directory, name) if step == "switch" else finish(directory, name)
+    return changed, rotation(directory, name).phase

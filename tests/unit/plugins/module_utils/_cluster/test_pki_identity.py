@@ -31,9 +31,16 @@ OWN: module.PkiIdentity = {
         "service-account-key.pem": [ACCOUNT],
     },
     "encryption_keys": [KEY1],
+    "retired_keys": [],
     "skipped": [],
 }
-EMPTY: module.PkiIdentity = {"directory": DIRECTORY, "keys": {}, "encryption_keys": None, "skipped": []}
+EMPTY: module.PkiIdentity = {
+    "directory": DIRECTORY,
+    "keys": {},
+    "encryption_keys": None,
+    "retired_keys": [],
+    "skipped": [],
+}
 
 
 def entry(key: str) -> list[dict[str, str]]:
@@ -63,7 +70,7 @@ def directory(**changes: t.Any) -> module.PkiIdentity:
     """Return the cluster's own directory with other keys; a file whose keys are None is not there."""
     found = copy.deepcopy(OWN)
     for name, value in changes.items():
-        if name in ("encryption_keys", "skipped"):
+        if name in ("encryption_keys", "retired_keys", "skipped"):
             found[name] = value  # type: ignore[literal-required]
             continue
         file = name.replace("_", "-") + ".pem"
@@ -276,6 +283,60 @@ def test_a_run_of_one_host(host):
     readings = {host: hosts()[host]}
     assert problems(OWN, readings) == []
     assert problems(directory(ca=[OTHER]), readings) == another("ca.pem", "authority", CA, host)
+
+
+# --- rotations ------------------------------------------------------------------------------------
+
+NEXT, PREVIOUS = "service_account_next", "service_account_previous"
+NEW = "9e" * 32
+
+
+def signing(key: str, *controllers: str) -> dict[str, dict[str, t.Any]]:
+    """Return the readings of a cluster, controllers of which sign with another key."""
+    readings = hosts()
+    for host in controllers:
+        readings[host]["identity"]["certificates"]["/var/lib/kubernetes/service-account.pem"] = entry(key)
+    return readings
+
+
+SWITCHED = directory(service_account_key=[NEW], service_account_previous=[ACCOUNT])
+
+
+@pytest.mark.parametrize(
+    ("pki", "readings"),
+    [
+        (directory(service_account_next=[NEW]), hosts()),
+        (SWITCHED, hosts()),
+        (SWITCHED, signing(NEW, "ctl01")),
+        (SWITCHED, signing(NEW, "ctl01", "ctl02")),
+        (directory(service_account_key=[NEW]), signing(NEW, "ctl01", "ctl02")),
+        (directory(encryption_keys=[KEY2], retired_keys=[KEY2, KEY1]), hosts()),
+    ],
+    ids=["next", "switched", "one signs", "both sign", "over", "an encryption key removed"],
+)
+def test_every_phase_of_a_rotation(pki, readings):
+    assert problems(pki, readings) == []
+
+
+@pytest.mark.parametrize(
+    ("pki", "signs"),
+    [
+        # A copy of the directory from before the rotation: it would turn the cluster back.
+        (OWN, ("ctl01", "ctl02")),
+        (directory(service_account_next=[OTHER]), ("ctl01",)),
+        (directory(service_account_key=[OTHER], service_account_previous=[ACCOUNT]), ("ctl01",)),
+    ],
+    ids=["from before", "another next key", "another key that signs"],
+)
+def test_a_rotation_does_not_let_another_key_in(pki, signs):
+    (problem,) = problems(pki, signing(NEW, *signs))
+    assert "service account's key" in problem
+    assert "another cluster" in problem or "different clusters" in problem
+
+
+def test_a_key_that_no_rotation_removed_is_not_lost():
+    pki = directory(encryption_keys=[KEY2], retired_keys=[{**KEY1, "sha256": "ee" * 32}])
+    assert problems(pki) == lacks("aescbc key1", "e1" * 32)
 
 
 # --- the directory itself -------------------------------------------------------------------------

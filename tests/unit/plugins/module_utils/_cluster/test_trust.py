@@ -70,7 +70,13 @@ def test_other_authorities_are_not_trusted():
 
 
 def test_the_specification_has_the_bundles():
-    pki = {"directory": PKI, "keys": {"ca-next.pem": [NEW]}, "encryption_keys": None, "skipped": ["etcd-ca-next.pem"]}
+    pki = {
+        "directory": PKI,
+        "keys": {"ca-next.pem": [NEW]},
+        "encryption_keys": None,
+        "retired_keys": [],
+        "skipped": ["etcd-ca-next.pem"],
+    }
     spec = computed(trusting("ca"), pki=pki, made=["front-proxy-ca-next.pem", "ca.csr"])["spec"]
     assert spec["trust"] == {
         name: [f"{PKI}/{name}-next.pem", f"{PKI}/{name}.pem"] for name in ("ca", "etcd-ca", "front-proxy-ca")

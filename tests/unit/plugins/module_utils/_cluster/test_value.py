@@ -311,8 +311,7 @@ ALLOWED = {
     "ansible.module_utils.common.arg_spec",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._errors",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes",
-    # Its names of files.
-    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.rotation",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
     # Its functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",

@@ -205,6 +205,7 @@ def test_identity():
         "certificates": {"/var/lib/kubernetes/ca.pem": module.certificates(ca)},
         "encryption_keys": FOUND,
         "issuers": ["https://new.example.com", "https://kubernetes.default.svc.cluster.local"],
+        "signing_since": None,
         "etcd_prefix": "/registry",
         "api_server": "https://10.0.0.13:6443",
         "kubelet_names": [],
@@ -218,6 +219,7 @@ def test_a_host_without_anything():
     assert module.identity(lambda path: "") == {
         "certificates": {},
         "encryption_keys": None,
+        "signing_since": None,
         "issuers": [],
         "etcd_prefix": "",
         "api_server": "",
@@ -251,3 +253,11 @@ def test_the_backend_of_flannel_is_the_one_of_its_newest_lease(tmp_path):
 )
 def test_flag_values(unit, expected):
     assert module.flag_values(unit, {"cluster-cidr": "x"}) == expected
+
+
+def test_when_the_signing_key_was_written(tmp_path, monkeypatch):
+    path = tmp_path / "service-account-key.pem"
+    monkeypatch.setattr(module, "_SIGNING_KEY", str(path))
+    path.write_text("")
+    os.utime(path, (1, 1700000000))
+    assert module.identity(lambda path: "")["signing_since"] == 1700000000

@@ -22,8 +22,11 @@ def pairs(openssl, tmp_path_factory):
     directory = tmp_path_factory.mktemp("pairs")
     found = {}
     for name in ("old", "new", "other"):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-subj", f"/CN={name}", "-days", 2, "-keyout", f"{name}.key", "-out", f"{name}.pem", cwd=directory)  # fmt: skip
+        openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2),
+            *("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"),
+            cwd=directory,
+        )
         found[name] = (directory / f"{name}.pem").read_text(), (directory / f"{name}.key").read_text()
     return found
 
