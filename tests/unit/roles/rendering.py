@@ -51,7 +51,8 @@ class Role:
         path = self._directory / "tasks" / "main.yml"
         task = DataLoader().load_from_file(str(path), trusted_as_template=True)[0]
         found = {}
-        for file in task["hardway.kubernetes.component"]["files"]:
+        for entry in task["hardway.kubernetes.component"]["files"]:
+            file = self._templar.template(entry) if isinstance(entry, str) else entry
             if "template" in file:
                 found[str(file["path"])] = self.template(file["template"])
             elif "content" in file:
