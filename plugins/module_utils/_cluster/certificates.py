@@ -101,7 +101,7 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
         request = csr(common_name, "Kubernetes", "ca_authority_subject", "ca_authority_key")
         # It signs no further authorities.
         limits = {"expiry": settings["ca_authority_expiry"], "pathlen": 0, "pathlenzero": True}
-        document = {"name": name, "csr": {**request, "ca": limits}}
+        document: Document = {"name": name, "csr": {**request, "ca": limits}}
         if name in settings["ca_renew_authorities"]:
             document["renew"] = True
         return {**document, "force": True, "regenerate_key": True} if new else document

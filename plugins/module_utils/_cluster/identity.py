@@ -152,14 +152,7 @@ def _file_problems(
         return []
     groups = _groups(hosts)
     if len(groups) > 1:
-        owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
-        own = set(pki["keys"].get(name, []))
-        foreign = [host for names, keys in groups if own and not keys & own for host in names]
-        whose = f". {', '.join(foreign)} would get other keys" if foreign else ""
-        return [
-            f"hosts have different keys of the {what} (SHA-256 {owners}), so that they belong to different "
-            f"clusters{whose}; take the hosts of the other cluster out of the inventory, or wipe them"
-        ]
+        return [_apart(groups, what, set(pki["keys"].get(name, [])))]
     if not groups or name not in pki["keys"]:
         return []
     names, keys = groups[0]
@@ -171,6 +164,20 @@ def _file_problems(
         "belongs to another cluster; put this cluster's own directory there, from the machine that built it or from a "
         "backup. For a new cluster, take hosts that do not belong to one"
     ]
+
+
+def _apart(groups: t.Iterable[tuple[list[str], set[str]]], what: str, own: set[str]) -> str:
+    """Return what is said where hosts have keys of different clusters.
+
+    :param own: keys of the PKI directory.
+    """
+    owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
+    foreign = [host for names, keys in groups if own and not keys & own for host in names]
+    whose = f". {', '.join(foreign)} would get other keys" if foreign else ""
+    return (
+        f"hosts have different keys of the {what} (SHA-256 {owners}), so that they belong to different "
+        f"clusters{whose}; take the hosts of the other cluster out of the inventory, or wipe them"
+    )
 
 
 def _trusted(pki: PkiIdentity, name: str) -> set[str]:

@@ -107,7 +107,7 @@ def cluster(
     problems += firewall_problems(wanted)
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
-    found["authorities"] = authorities(shape, readings, pki["keys"] if pki else {})
+    found["authorities"] = authorities(shape, readings, _keys(pki))
     controllers = [everything[host] for host in shape["controllers"]]
     found["rotations"] = {
         "problems": rotation_problems(shape, readings),
@@ -128,8 +128,7 @@ def cluster(
     plan["peers"] = peers(shape, found, plan["etcd"]["joining"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
-        files = {*made, *pki["keys"], *pki["skipped"]} if pki else {*made}
-        spec = specification(shape, wanted, catalogue, architectures, files)
+        spec = specification(shape, wanted, catalogue, architectures, [*made, *_files(pki)])
     except (HardwayError, ValueError, LookupError):
         # A playbook that repairs a host needs the specification in spite of problems, if it can be computed.
         if not problems:
@@ -140,6 +139,15 @@ def cluster(
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)
     return {"spec": spec, "status": found, "plan": plan}
+
+
+def _keys(pki: PkiIdentity | None) -> t.Mapping[str, t.Sequence[str]]:
+    return pki["keys"] if pki else {}
+
+
+def _files(pki: PkiIdentity | None) -> list[str]:
+    """Return the names of the files of the PKI directory that were compared, or could not be."""
+    return [*pki["keys"], *pki["skipped"]] if pki else []
 
 
 def _wrong_arguments(
