@@ -259,6 +259,8 @@ def test_every_phase_of_a_rotation_is_of_one_cluster(name):
         (coming, [old]),
         (coming, [NEW, old]),
         (switched, [NEW, old]),
+        # A host that was not reached by the first phase.
+        (switched, [old]),
         (finished, [NEW, old]),
     ):
         assert problems(pki, trusting(name, *trusted)) == [], (pki, trusted)
