@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: outdated_pod_info
-short_description: Find the pods that may trust authorities of before
+short_description: Find the pods, webhooks and APIs that trust an authority of before
 version_added: 0.1.0
 author: hardway.kubernetes contributors (!UNKNOWN)
 description:
@@ -32,6 +32,12 @@ options:
     description: Kubeconfig that the role P(hardway.kubernetes.apiserver#role) wrote.
     type: path
     default: /var/lib/kubernetes/admin.kubeconfig
+  old:
+    description: PEM of an authority that goes. With it, webhooks and APIs whose C(caBundle) has it are found.
+    type: str
+  new:
+    description: PEM of the authority in its place.
+    type: str
 seealso:
   - module: hardway.kubernetes.pki_rotation
 """
@@ -51,24 +57,38 @@ workloads:
   type: list
   elements: dict
   sample: [{"namespace": "shop", "kind": "Deployment", "name": "web", "pods": ["web-7d4b9-x2x"], "restarts": true}]
+bundles:
+  description: Webhooks and APIs whose C(caBundle) has O(old) and not O(new). Empty without them.
+  returned: success
+  type: list
+  elements: str
+  sample: [ValidatingWebhookConfiguration checks]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hardway.kubernetes.plugins.module_utils._api.authorities import outdated_pods
+from ansible_collections.hardway.kubernetes.plugins.module_utils._api.authorities import bundled, outdated_pods
 from ansible_collections.hardway.kubernetes.plugins.module_utils._api.client import Client
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"kubeconfig": {"type": "path", "default": "/var/lib/kubernetes/admin.kubeconfig"}},
+        argument_spec={
+            "kubeconfig": {"type": "path", "default": "/var/lib/kubernetes/admin.kubeconfig"},
+            "old": {"type": "str"},
+            "new": {"type": "str"},
+        },
+        required_together=[("old", "new")],
         supports_check_mode=True,
     )
     try:
-        found = outdated_pods(Client(module.params["kubeconfig"]))
+        client = Client(module.params["kubeconfig"])
+        found = outdated_pods(client)
+        old, new = module.params["old"], module.params["new"]
+        bundles = bundled(client, old=old, new=new) if old else []
     except HardwayError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, workloads=found)
+    module.exit_json(changed=False, workloads=found, bundles=bundles)
 
 
 if __name__ == "__main__":

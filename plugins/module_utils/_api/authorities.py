@@ -5,17 +5,30 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
+import time
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._api.client import Client, Object
+from ansible_collections.hardway.kubernetes.plugins.module_utils._api.client import ApiError, Client, Object
 
-__all__ = ("outdated_pods", "retire", "retired")
+__all__ = ("bundled", "outdated_pods", "retire", "retired")
 
 #: The ConfigMap of each namespace with which its pods verify the API.
 _ROOT = "kube-root-ca.crt"
 _PUBLISHED = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+# How often what API servers publish is looked at, with pauses in seconds, and when it counts as left alone.
+_ATTEMPTS, _PAUSE, _QUIET = 10, 3.0, 2
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+#: Objects with a caBundle.
+_WITH_BUNDLES = {
+    "ValidatingWebhookConfiguration": f"{_ADMISSION}/validatingwebhookconfigurations",
+    "MutatingWebhookConfiguration": f"{_ADMISSION}/mutatingwebhookconfigurations",
+    "APIService": "/apis/apiregistration.k8s.io/v1/apiservices",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+}
 #: Kinds of which `kubectl rollout restart` starts new pods.
 _ROLLED = ("DaemonSet", "Deployment", "StatefulSet")
 
@@ -105,18 +118,75 @@ def retired(published: t.Mapping[str, str], trusted: t.Mapping[str, str]) -> dic
     return found
 
 
-def retire(client: Client, *, trusted: t.Mapping[str, str], write: bool) -> list[str]:
+def retire(
+    client: Client, *, trusted: t.Mapping[str, str], write: bool, pause: t.Callable[[float], None] = time.sleep
+) -> list[str]:
     """Remove authorities that API servers do not trust from the ConfigMap that aggregated API servers read.
 
-    API servers add theirs to it, and remove none before it has expired.
+    API servers add theirs to it, and remove none before it has expired. One that has not read its own files again yet
+    may add an old one once more, so that what was removed is looked at again.
 
     :param trusted: PEM of what API servers trust, by entry of the ConfigMap.
     :param write: false to predict only.
+    :param pause: waits for a number of seconds.
     :returns: the entries that change.
-    :raises ApiError: the API server does not answer, or somebody else wrote the ConfigMap meanwhile.
+    :raises ApiError: the API server does not answer.
     """
-    config_map = client.request("GET", _PUBLISHED)
-    changed = retired(config_map.get("data") or {}, trusted)
-    if changed and write:
-        client.request("PUT", _PUBLISHED, {**config_map, "data": {**config_map["data"], **changed}})
+    changed: dict[str, None] = {}
+    quiet = 0
+    for _attempt in range(_ATTEMPTS):
+        config_map = client.request("GET", _PUBLISHED)
+        found = retired(config_map.get("data") or {}, trusted)
+        changed.update(dict.fromkeys(found))
+        quiet = 0 if found else quiet + 1
+        if not write or not changed or quiet == _QUIET:
+            break
+        if found:
+            _put(client, {**config_map, "data": {**config_map["data"], **found}})
+        pause(_PAUSE)
     return list(changed)
+
+
+def _put(client: Client, config_map: Object) -> None:
+    """Write the ConfigMap, unless somebody else did so meanwhile: it is read again then."""
+    try:
+        client.request("PUT", _PUBLISHED, config_map)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+
+
+# --- certificates in objects of the API -------------------------------------------------------------------------------
+
+
+def _bundles(value: t.Any) -> t.Iterator[str]:
+    """Yield every caBundle in an object, as PEM."""
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            if name == "caBundle" and isinstance(entry, str):
+                with contextlib.suppress(ValueError):
+                    yield base64.b64decode(entry).decode("ascii")
+            else:
+                yield from _bundles(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _bundles(entry)
+
+
+def bundled(client: Client, *, old: str, new: str) -> list[str]:
+    """Return the webhooks and APIs that are verified with an old authority, and not with the new one too.
+
+    :param old: PEM of one certificate.
+    :param new: PEM of one certificate.
+    :returns: kind and name, such as ``ValidatingWebhookConfiguration checks``.
+    :raises ApiError: the API server does not answer.
+    """
+    found = []
+    for kind, path in _WITH_BUNDLES.items():
+        for page in client.pages(path):
+            for entry in page:
+                texts = [_plain(text) for text in _bundles(entry.get("spec"))]
+                texts += [_plain(text) for text in _bundles(entry.get("webhooks"))]
+                if any(_plain(old) in text and _plain(new) not in text for text in texts):
+                    found.append(f"{kind} {entry['metadata']['name']}")
+    return found

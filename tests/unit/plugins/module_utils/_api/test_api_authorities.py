@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import typing as t
 
 import pytest
-from ansible_collections.hardway.kubernetes.plugins.module_utils._api.authorities import outdated_pods, retire, retired
+from ansible_collections.hardway.kubernetes.plugins.module_utils._api.authorities import (
+    bundled,
+    outdated_pods,
+    retire,
+    retired,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._api.client import ApiError
 
 EARLIER, WRITTEN, LATER = "2026-11-28T08:00:00Z", "2026-11-28T09:00:00Z", "2026-11-28T10:00:00Z"
@@ -23,6 +29,10 @@ class Api:
         self.lists = lists
         self.config_map: dict[str, t.Any] = {}
         self.sent: list[dict[str, t.Any]] = []
+        self.version = "7"
+        self.refusal = 409
+        # What an API server makes of the ConfigMap after each write.
+        self.again: list[dict[str, t.Any]] = []
 
     def pages(self, path: str, **parameters: str) -> t.Iterator[list[dict[str, t.Any]]]:
         found = self.lists.get(path.rsplit("/", 1)[1], [])
@@ -36,8 +46,10 @@ class Api:
         if method == "PUT":
             assert body is not None
             self.sent.append(body)
-            if body["metadata"]["resourceVersion"] != "7":
-                raise ApiError("HTTP 409", 409)
+            if body["metadata"]["resourceVersion"] != self.version:
+                self.config_map["metadata"]["resourceVersion"] = self.version
+                raise ApiError(f"HTTP {self.refusal}", self.refusal)
+            self.config_map = copy.deepcopy(self.again.pop() if self.again else body)
         return copy.deepcopy(self.config_map)
 
 
@@ -163,22 +175,83 @@ def api_with(version: str = "7") -> Api:
 TRUSTED = {"client-ca-file": pem(NEW), "requestheader-client-ca-file": pem(OLD)}
 
 
+def removed(api: Api, *, write: bool = True) -> tuple[list[str], list[float]]:
+    pauses: list[float] = []
+    return retire(t.cast(t.Any, api), trusted=TRUSTED, write=write, pause=pauses.append), pauses
+
+
 def test_the_rest_of_the_config_map_is_kept():
     api = api_with()
-    assert retire(t.cast(t.Any, api), trusted=TRUSTED, write=True) == ["client-ca-file"]
-    (sent,) = api.sent
-    assert sent == {**api.config_map, "data": {**api.config_map["data"], "client-ca-file": pem(NEW)}}
-    api.config_map = sent
-    assert retire(t.cast(t.Any, api), trusted=TRUSTED, write=True) == []
+    before = copy.deepcopy(api.config_map)
+    assert removed(api)[0] == ["client-ca-file"]
+    assert api.sent == [{**before, "data": {**before["data"], "client-ca-file": pem(NEW)}}]
+    # Nothing to do: no write, no pause.
+    assert removed(api) == ([], [])
     assert len(api.sent) == 1
+
+
+def test_an_old_authority_that_comes_back_is_removed_again():
+    api = api_with()
+    api.again = [copy.deepcopy(api.config_map)]
+    assert removed(api)[0] == ["client-ca-file"]
+    assert len(api.sent) == 2
+    assert api.config_map["data"]["client-ca-file"] == pem(NEW)
+
+
+def test_one_that_comes_back_for_ever_is_left_to_the_next_run():
+    api = api_with()
+    api.again = [copy.deepcopy(api.config_map) for _write in range(99)]
+    assert removed(api)[0] == ["client-ca-file"]
+    assert len(api.sent) == 10
 
 
 def test_check_mode_writes_nothing():
     api = api_with()
-    assert retire(t.cast(t.Any, api), trusted=TRUSTED, write=False) == ["client-ca-file"]
+    assert removed(api, write=False) == (["client-ca-file"], [])
     assert api.sent == []
 
 
-def test_a_config_map_that_somebody_else_wrote_is_not_overwritten():
-    with pytest.raises(ApiError, match="409"):
-        retire(t.cast(t.Any, api_with("8")), trusted=TRUSTED, write=True)
+def test_a_config_map_that_somebody_else_wrote_is_read_again():
+    api = api_with("6")
+    assert removed(api)[0] == ["client-ca-file"]
+    assert [body["metadata"]["resourceVersion"] for body in api.sent] == ["6", "7"]
+
+
+def test_a_refused_write_is_an_error():
+    api = api_with("6")
+    api.refusal = 403
+    with pytest.raises(ApiError, match="403"):
+        removed(api)
+
+
+# --- certificates in objects of the API ---------------------------------------------------------------
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def webhook(name: str, bundle: t.Any) -> dict[str, t.Any]:
+    return {"metadata": {"name": name}, "webhooks": [{"clientConfig": {}}, {"clientConfig": {"caBundle": bundle}}]}
+
+
+def test_webhooks_and_apis_with_the_old_authority_alone():
+    api = Api(
+        validatingwebhookconfigurations=[
+            webhook("old", encoded(pem(OLD))),
+            webhook("both", encoded(pem(OLD) + pem(NEW))),
+            webhook("new", encoded(pem(NEW))),
+            webhook("none", None),
+            webhook("strange", "\u00e4"),
+        ],
+        apiservices=[{"metadata": {"name": "v1.metrics"}, "spec": {"caBundle": encoded(pem(OLD, width=64))}}],
+        customresourcedefinitions=[
+            {"metadata": {"name": "x"}, "spec": {"conversion": {"webhook": webhook("", encoded(pem(OLD)))}}},
+            {"metadata": {"name": "y"}, "spec": {}},
+        ],
+    )
+    assert bundled(t.cast(t.Any, api), old=pem(OLD), new=pem(NEW)) == [
+        "ValidatingWebhookConfiguration old",
+        "APIService v1.metrics",
+        "CustomResourceDefinition x",
+    ]
