@@ -16,7 +16,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 
-__all__ = ("AUTHORITIES", "FILES", "ON_HOSTS", "authorities", "parts", "trust")
+__all__ = ("AUTHORITIES", "FILES", "ON_HOSTS", "authorities", "parts", "rotation_warnings", "trust")
 
 #: Names of the authorities of a cluster.
 AUTHORITIES = ("ca", "etcd-ca", "front-proxy-ca")
@@ -89,3 +89,17 @@ def authorities(
                 behind.append(host)
         result[name] = {"phase": _phase(keys, name, wanted, everywhere), "behind": behind}
     return result
+
+
+def rotation_warnings(found: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Return a sentence for each authority whose rotation is under way.
+
+    :param found: see :func:`authorities`.
+    """
+    words = {"next": "the new authority does not sign yet", "previous": "the old authority is still trusted"}
+    return [
+        f"the rotation of {name} is not over: {words[authority['phase']]}. A run keeps that as it is; to go on: "
+        f"ansible-playbook hardway.kubernetes.rotate_authorities -e rotate_authorities_name={name}"
+        for name, authority in found.items()
+        if authority["phase"] in words
+    ]

@@ -57,7 +57,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities, rotation_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
@@ -120,7 +120,7 @@ def cluster(
         problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
-    plan["warnings"] += drop_in_warnings(shape, readings)
+    plan["warnings"] += drop_in_warnings(shape, readings) + rotation_warnings(found["authorities"])
     plan["warnings"] += encryption_warnings(*encryption, wanted) if encryption else []
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}

@@ -135,3 +135,22 @@ def test_a_foreign_authority_is_not_the_end_of_a_rotation():
 def test_hosts_of_a_first_build_are_not_in_a_rotation():
     readings = trusting("ca")
     assert module.authorities(topology(), readings, {})["ca"]["phase"] == "none"
+
+
+def test_the_plan_names_a_rotation_that_is_not_over():
+    def warnings(**files: str) -> list[str]:
+        pki = {
+            "directory": PKI,
+            "keys": keys("etcd-ca", **files),
+            "encryption_keys": None,
+            "retired_keys": [],
+            "skipped": [],
+        }
+        found = computed(trusting("etcd-ca", OLD), pki=pki)["plan"]["warnings"]
+        return [text for text in found if "rotation" in text]
+
+    assert warnings(own=OLD) == []
+    (coming,), (previous,) = warnings(next=NEW, own=OLD), warnings(own=NEW, previous=OLD)
+    assert coming.startswith("the rotation of etcd-ca is not over: the new authority does not sign yet. ")
+    assert previous.startswith("the rotation of etcd-ca is not over: the old authority is still trusted. ")
+    assert coming.endswith("hardway.kubernetes.rotate_authorities -e rotate_authorities_name=etcd-ca")
