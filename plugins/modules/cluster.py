@@ -248,6 +248,12 @@ spec:
     certificates:
       description: C(config), C(authorities) and C(certificates) as M(hardway.kubernetes.x509_cfssl_compat) takes them.
       type: dict
+    trust:
+      description:
+        - Paths of the files whose certificates hosts and kubeconfigs trust, by authority, the newest first.
+        - There is more than one while the authority is rotated.
+      type: dict
+      sample: {"ca": [/srv/kthw/ca.pem], "etcd-ca": [/srv/kthw/etcd-ca-next.pem, /srv/kthw/etcd-ca.pem]}
     kubeconfigs:
       description: Kubeconfigs as M(hardway.kubernetes.kubeconfig) takes them.
       type: list
@@ -298,6 +304,15 @@ status:
             does not answer is left out.
           type: dict
           sample: {"ctl01": {"size": 16822272, "in_use": 14725120, "quota": 2147483648}}
+    authorities:
+      description:
+        - How far the rotation of each authority is, by its name.
+        - C(phase) is V(none) without a rotation. With V(next) a new authority is trusted beside the old one, which
+          signs. With V(previous) the new one signs, and the old one is still trusted. It is V(finishing) where hosts
+          still trust an authority that the PKI directory does not have any more.
+        - C(behind) has the hosts that do not trust exactly what the PKI directory has.
+      type: dict
+      sample: {"ca": {"phase": next, "behind": [wrk02]}}
     api_serves:
       description: Whether an API server runs on a controller that was read. True too when no controller was read, so
         that a run of other hosts expects the API to answer.

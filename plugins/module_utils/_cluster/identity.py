@@ -6,6 +6,9 @@
 Authorities and the service account's key are compared by public key, so that a renewed certificate is the same. Of
 encryption keys the directory may have more than hosts, in any order, and not fewer, but for those that a rotation has
 removed from it. While the service account's key is rotated, hosts may have any of its keys that the directory has.
+
+While an authority is rotated, hosts trust several. The first one of a host is the newest, and the directory must have
+it: hosts may trust one that the directory does not have any more, and not one that it does not have yet.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import FILES as TRUST_FILES
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import ON_HOSTS, parts
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import certificates, encryption_keys
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 
@@ -38,12 +43,10 @@ def beside(name: str) -> list[str]:
 
 
 #: Files of the PKI directory whose texts are compared.
-FILES = (*_AUTHORITIES, _ACCOUNT, *beside(_ACCOUNT), _ACCOUNT_KEY, _ENCRYPTION, _RETIRED)
+FILES = (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT), _ACCOUNT_KEY, _ENCRYPTION, _RETIRED)
 _VAULT = "$ANSIBLE_VAULT"
-_ON_HOSTS = {
-    "ca.pem": ("/var/lib/kubernetes/ca.pem",),
-    _ETCD_AUTHORITY: ("/etc/etcd/ca.pem", "/var/lib/kubernetes/etcd-ca.pem"),
-    "front-proxy-ca.pem": ("/var/lib/kubernetes/front-proxy-ca.pem",),
+_ON_HOSTS: dict[str, tuple[str, ...]] = {
+    **{f"{name}.pem": tuple(paths) for name, paths in ON_HOSTS.items()},
     _ACCOUNT: ("/var/lib/kubernetes/service-account.pem",),
 }
 _UNITS = ("etcd.service", "kube-apiserver.service", "kubelet.service")
@@ -77,7 +80,7 @@ def pki_identity(
     readable = {name: text for name, text in texts.items() if text is not None and name not in skipped}
     keys = {
         name: [found["public_key"] for found in certificates(readable[name])]
-        for name in (*_AUTHORITIES, _ACCOUNT, *beside(_ACCOUNT))
+        for name in (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT))
         if name in readable
     }
     # The key decides; its certificate is issued again where it does not fit.
@@ -154,24 +157,55 @@ def _file_problems(pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str,
         return []
     groups = _groups(hosts)
     if len(groups) > 1:
-        owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
-        own = set(pki["keys"].get(name, []))
-        foreign = [host for names, keys in groups if own and not keys & own for host in names]
-        whose = f". {', '.join(foreign)} would get other keys" if foreign else ""
-        return [
-            f"hosts have different keys of the {what} (SHA-256 {owners}), so that they belong to different "
-            f"clusters{whose}; take the hosts of the other cluster out of the inventory, or wipe them"
-        ]
+        return [_apart(groups, what, set(pki["keys"].get(name, [])))]
     if not groups or name not in pki["keys"]:
         return []
     names, keys = groups[0]
-    if keys & set(pki["keys"][name]):
+    if keys & _trusted(pki, name):
         return []
     return [
         f"cluster_pki_directory {pki['directory']}: {name} is another {what} than that of {', '.join(names)} (SHA-256 "
         f"of the public key {_short(pki['keys'][name]) or 'unreadable'}, on the hosts {_short(keys)}), so that it "
         "belongs to another cluster; put this cluster's own directory there, from the machine that built it or from a "
         "backup. For a new cluster, take hosts that do not belong to one"
+    ]
+
+
+def _apart(groups: t.Iterable[tuple[list[str], set[str]]], what: str, own: set[str]) -> str:
+    """Return what is said where hosts have keys of different clusters.
+
+    :param own: keys of the PKI directory.
+    """
+    owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
+    foreign = [host for names, keys in groups if own and not keys & own for host in names]
+    whose = f". {', '.join(foreign)} would get other keys" if foreign else ""
+    return (
+        f"hosts have different keys of the {what} (SHA-256 {owners}), so that they belong to different "
+        f"clusters{whose}; take the hosts of the other cluster out of the inventory, or wipe them"
+    )
+
+
+def _trusted(pki: PkiIdentity, name: str) -> set[str]:
+    """Return the public keys of a file, of an authority with those of the next and the previous one."""
+    files = parts(name[: -len(".pem")]) if name in _AUTHORITIES else (name,)
+    return {key for file in files for key in pki["keys"].get(file, [])}
+
+
+def _turned_back(pki: PkiIdentity, name: str, identities: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Return whether hosts trust an authority that the directory does not have yet: its rotation would be undone."""
+    own = _trusted(pki, name)
+    newest: dict[str, list[str]] = {}
+    for host, identity in identities.items():
+        for path in _ON_HOSTS[name]:
+            found = [entry["public_key"] for entry in identity["certificates"].get(path, [])]
+            if own & set(found) and found[0] not in own:
+                newest.setdefault(found[0], []).append(host)
+    return [
+        f"cluster_pki_directory {pki['directory']}: {name} is older than the {_AUTHORITIES[name]} that "
+        f"{', '.join(dict.fromkeys(names))} also trust (SHA-256 of the public key {_short([key])}): the directory is "
+        "from before a rotation, and a run would undo it. Bring the directory back, whole, from the machine that "
+        "rotated the authority or from a newer backup"
+        for key, names in newest.items()
     ]
 
 
@@ -249,6 +283,7 @@ def identity_problems(
         if hosts:
             wanted[compared] = hosts
         problems += _file_problems(pki, compared, what, hosts)
+        problems += _turned_back(pki, name, identities) if name in _AUTHORITIES else []
     encrypting = [host for host, identity in identities.items() if identity["encryption_keys"] is not None]
     if encrypting:
         wanted[_ENCRYPTION] = encrypting

@@ -65,6 +65,7 @@ CLASSES: dict[str, Class] = {
     "ca_expiry": _CERTIFICATE,
     "ca_admin_expiry": _CERTIFICATE,
     "ca_new_front_proxy_authority": Class("rolling", "API servers read the new authority by themselves"),
+    "ca_renew_authorities": Class("rolling", "programs that trust the authority restart, one host at a time"),
     "ca_encryption_provider": Class("checked", f"encryption.py: {_ROTATED}"),
     "ca_encryption_resources": Class("checked", f"encryption.py: {_ROTATED}"),
     "ca_extra_sans": _CERTIFICATE,

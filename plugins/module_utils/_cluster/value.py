@@ -62,6 +62,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities, authority_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
@@ -77,6 +78,7 @@ def cluster(
     encryption: tuple[str, str] | None = None,
     pki: PkiIdentity | None = None,
     runs: Chapters | None = None,
+    made: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
@@ -91,6 +93,7 @@ def cluster(
     :param encryption: path and content of the encryption configuration, where there is one.
     :param pki: the identity of the PKI directory; None to compare nothing with it.
     :param runs: the chapters of the run; all of them unless given.
+    :param made: names of files that an earlier task of this run would have made in the PKI directory, in check mode.
     """
     problems = _wrong_arguments(known, values, host_variables)
     wanted = settings(known, values)
@@ -110,6 +113,7 @@ def cluster(
     problems += firewall_problems(wanted)
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
+    found["authorities"] = authorities(shape, readings, _keys(pki))
     controllers = [everything[host] for host in shape["controllers"]]
     found["rotations"] = {
         "problems": rotation_problems(shape, readings),
@@ -126,13 +130,14 @@ def cluster(
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
     plan["warnings"] += rotation_warnings(found["rotations"])
     plan["warnings"] += drop_in_warnings(shape, readings) + _encryption_warnings(encryption, wanted, found)
+    plan["warnings"] += authority_warnings(found["authorities"])
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}
     plan["etcd"] = membership(shape, found["hosts"], directories)
     plan["peers"] = peers(shape, found, plan["etcd"]["joining"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
-        spec = specification(shape, wanted, catalogue, architectures)
+        spec = specification(shape, wanted, catalogue, architectures, [*made, *_files(pki)])
     except (HardwayError, ValueError, LookupError):
         # A playbook that repairs a host needs the specification in spite of problems, if it can be computed.
         if not problems:
@@ -151,6 +156,15 @@ def _encryption_warnings(encryption: tuple[str, str] | None, wanted: Settings, f
     # Before there is a cluster the file may be what the user wants; afterwards these are problems.
     unlike = [] if found["exists"] else setting_differences(*encryption, wanted, exists=False)
     return unlike + encryption_warnings(*encryption)
+
+
+def _keys(pki: PkiIdentity | None) -> t.Mapping[str, t.Sequence[str]]:
+    return pki["keys"] if pki else {}
+
+
+def _files(pki: PkiIdentity | None) -> list[str]:
+    """Return the names of the files of the PKI directory that were compared, or could not be."""
+    return [*pki["keys"], *pki["skipped"]] if pki else []
 
 
 def _wrong_arguments(

@@ -96,6 +96,7 @@ def computed(
     pki: identity.PkiIdentity | None = None,
     runs: releases.Chapters | None = None,
     encryption: tuple[str, str] | None = None,
+    made: t.Collection[str] = (),
     **everywhere: t.Any,
 ) -> dict[str, t.Any]:
     """Return the cluster that the action plugin computes from an inventory.
@@ -106,6 +107,7 @@ def computed(
     :param pki: the identity of the PKI directory.
     :param encryption: path and content of the encryption configuration.
     :param runs: the chapters of the run.
+    :param made: names of files that the run would have made in the PKI directory.
     :param everywhere: variables of all hosts.
     """
     shared = {**MADE, "cluster_hosts": {**PARTS, **(parts or {})}, **(play or {}), **everywhere}
@@ -121,4 +123,5 @@ def computed(
         encryption=encryption,
         pki=pki,
         runs=runs,
+        made=made,
     )

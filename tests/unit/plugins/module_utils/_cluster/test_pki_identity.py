@@ -226,6 +226,59 @@ def test_hosts_in_the_middle_of_a_rotation_are_of_one_cluster():
     assert problems(directory(ca=[OTHER, CA]), readings) == []
 
 
+NEW = "9e" * 32
+ON_HOST = {
+    "ca": "/var/lib/kubernetes/ca.pem",
+    "etcd-ca": "/etc/etcd/ca.pem",
+    "front-proxy-ca": "/var/lib/kubernetes/front-proxy-ca.pem",
+}
+OLD = {"ca": CA, "etcd-ca": ETCD, "front-proxy-ca": FRONT}
+
+
+def trusting(name: str, *keys: str) -> dict[str, dict[str, t.Any]]:
+    """Return the readings of a cluster of which the first controller trusts these authorities in this order."""
+    readings = hosts()
+    found = readings["ctl01"]["identity"]["certificates"]
+    for path in {ON_HOST[name], f"/var/lib/kubernetes/{name}.pem"}:
+        found[path] = [one for key in keys for one in entry(key)]
+    return readings
+
+
+def rotated(name: str, **keys: list[str]) -> module.PkiIdentity:
+    """Return the cluster's directory during a rotation: keys by ``next``, ``own`` and ``previous``."""
+    return directory(**{name if part == "own" else f"{name}_{part}": value for part, value in keys.items()})
+
+
+@pytest.mark.parametrize("name", list(ON_HOST))
+def test_every_phase_of_a_rotation_is_of_one_cluster(name):
+    old = OLD[name]
+    coming = rotated(name, next=[NEW], own=[old])
+    switched = rotated(name, own=[NEW], previous=[old])
+    finished = rotated(name, own=[NEW])
+    for pki, trusted in (
+        (coming, [old]),
+        (coming, [NEW, old]),
+        (switched, [NEW, old]),
+        # A host that was not reached by the first phase.
+        (switched, [old]),
+        (finished, [NEW, old]),
+    ):
+        assert problems(pki, trusting(name, *trusted)) == [], (pki, trusted)
+
+
+@pytest.mark.parametrize("name", list(ON_HOST))
+def test_a_directory_from_before_a_rotation_does_not_turn_it_back(name):
+    (problem,) = problems(rotated(name, own=[OLD[name]]), trusting(name, NEW, OLD[name]))
+    assert problem.startswith(f"cluster_pki_directory {DIRECTORY}: {name}.pem is older than the ")
+    assert f"that ctl01 also trust (SHA-256 of the public key {NEW[:16]})" in problem
+
+
+@pytest.mark.parametrize("name", list(ON_HOST))
+def test_a_foreign_authority_is_refused_during_a_rotation_too(name):
+    pki = rotated(name, next=[NEW], own=[OTHER])
+    assert [problem for problem in problems(pki) if f"{name}.pem is another" in problem]
+
+
 @pytest.mark.parametrize("host", ["ctl01", "wrk01"])
 def test_a_run_of_one_host(host):
     """Another checkout must not give one worker other keys either."""
