@@ -65,5 +65,6 @@ class FilterModule:
             "kubeconfig_merge": kubeconfig_merge,
             "release_versions": release_versions,
             "unready_nodes": nodes.unready_nodes,
+            "unready_pods": nodes.unready_pods,
         }
         return {name: _reported(function) for name, function in functions.items()}

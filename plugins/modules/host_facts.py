@@ -244,7 +244,13 @@ reading:
     nodes:
       description:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
-          C(pod_cidr) and C(unschedulable). Empty where no API server runs.
+          C(pod_cidr), C(unschedulable), and C(cordoned_by_run) where C(playbooks/site.yml) cordoned it and did not
+          finish. Empty where no API server runs.
+      type: dict
+    own_node:
+      description:
+        - The same state of the host's own node, as its kubelet reads it. Empty where the API does not answer. With
+          O(hosts), empty too where the run has all controllers.
       type: dict
     cni_configurations:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.

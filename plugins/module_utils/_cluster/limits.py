@@ -30,6 +30,7 @@ RANGES: t.Mapping[str, Range] = {
     "lb_connections_per_address": Range(0, "0 means no limit"),
     "controller_manager_terminated_pod_gc_threshold": Range(0, "0 keeps all"),
     "worker_pod_pids_limit": Range(-1, "-1 means no limit"),
+    "worker_drain_timeout": Range(1, "without a deadline, a disruption budget could stop a drain for ever"),
 }
 
 #: Times as Go writes them, by setting: the least number of seconds, and the same in Go's words.

@@ -22,7 +22,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host import id
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
-__all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
+__all__ = ("CORDON", "UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
 #: Units whose state is read.
 UNITS = (
@@ -37,6 +37,8 @@ UNITS = (
     "kubelet.service",
     "kube-proxy.service",
 )
+#: Annotation of a node that a run cordoned. A node that somebody else cordoned does not have it.
+CORDON = "hardway.kubernetes/cordoned"
 #: Runs a command and returns (return code, stdout, stderr). It raises OSError where the host lacks the program.
 Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
@@ -178,6 +180,7 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
             "version": node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "").lstrip("v"),
             "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
             "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
+            "cordoned_by_run": CORDON in (node["metadata"].get("annotations") or {}),
         }
     return found
 
@@ -187,6 +190,15 @@ def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
         return nodes(json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", "--raw=/api/v1/nodes"])))
     except ValueError:
         # It does not answer.
+        return {}
+
+
+def _own_node(run: Run, names: t.Sequence[str]) -> dict[str, t.Any]:
+    """Return the state of the node of this host, as its kubelet may read it; empty where the API does not answer."""
+    try:
+        shown = _output(run, [*_KUBECTL, _KUBELET, "get", f"--raw=/api/v1/nodes/{names[0]}"])
+        return nodes({"items": [json.loads(shown)]})[names[0]]
+    except (ValueError, LookupError, TypeError):
         return {}
 
 
@@ -245,6 +257,7 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
             **identity_read,
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
         },
+        "own_node": _own_node(run, identity_read["kubelet_names"]) if ask_api else {},
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
         "flannel_mtu": flannel_mtu(),

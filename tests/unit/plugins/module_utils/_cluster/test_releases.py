@@ -123,8 +123,31 @@ NEWER = (
 )
 def test_kubelets_newer_than_the_api_servers(tags, skipped, refused):
     runs = module.chapters(tags, skipped)
-    assert problems(cluster("1.36.3"), runs, cluster_release="1.37") == [NEWER] * refused
+    found = problems(cluster("1.36.3"), runs, cluster_release="1.37")
+    assert [text for text in found if text.startswith("kubelet")] == [NEWER] * refused
     assert problems(cluster("1.36.3"), runs, cluster_release="1.36") == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "skipped", "programs"),
+    [
+        (["all"], [], []),
+        (["controller_manager"], [], ["kube-controller-manager"]),
+        (["scheduler", "preflight"], [], ["kube-scheduler"]),
+        (["all"], ["apiserver", "worker"], ["kube-controller-manager", "kube-scheduler"]),
+        (["apiserver", "scheduler"], [], []),
+        (["etcd"], [], []),
+    ],
+)
+def test_what_uses_an_api_server_is_not_newer_than_it(tags, skipped, programs):
+    runs = module.chapters(tags, skipped)
+    assert problems(cluster("1.36.3"), runs, cluster_release="1.37") == [
+        f"{program}: ctl01, ctl02 would get 1.37.2, newer than kube-apiserver (ctl01 1.36.3, ctl02 1.36.3), which this "
+        f"run leaves out; {program} must not be newer: run site.yml with the tag apiserver too, or without tags"
+        for program in programs
+    ]
+    assert problems(cluster("1.36.3"), runs, cluster_release="1.36") == []
+    assert problems(cluster("1.37.1"), runs, cluster_release="1.37") == [], "a patch release"
 
 
 def limited(api_version: str, *hosts: str) -> list[str]:

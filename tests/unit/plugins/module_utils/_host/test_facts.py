@@ -186,7 +186,10 @@ NODES = {
                 "nodeInfo": {"kubeletVersion": "v1.37.2"},
             },
         },
-        {"metadata": {"name": "wrk02"}, "spec": {"unschedulable": True}},
+        {
+            "metadata": {"name": "wrk02", "annotations": {"hardway.kubernetes/cordoned": "site.yml"}},
+            "spec": {"unschedulable": True},
+        },
     ]
 }
 
@@ -197,8 +200,20 @@ NODES = {
         (
             json.dumps(NODES),
             {
-                "wrk01": {"ready": True, "version": "1.37.2", "pod_cidr": "10.200.0.0/24", "unschedulable": False},
-                "wrk02": {"ready": False, "version": "", "pod_cidr": "", "unschedulable": True},
+                "wrk01": {
+                    "ready": True,
+                    "version": "1.37.2",
+                    "pod_cidr": "10.200.0.0/24",
+                    "unschedulable": False,
+                    "cordoned_by_run": False,
+                },
+                "wrk02": {
+                    "ready": False,
+                    "version": "",
+                    "pod_cidr": "",
+                    "unschedulable": True,
+                    "cordoned_by_run": True,
+                },
             },
         ),
         ("", {}),  # The API server does not answer.
@@ -248,6 +263,26 @@ def test_the_api_is_asked_by_a_kubelet_where_the_run_needs_it(host, kubeconfig, 
     asked = [command for command in host.commands if command[0].endswith("kubectl")]
     expected = ["--request-timeout=3s", "--kubeconfig=/var/lib/kubelet/kubeconfig", "get", "--raw=/version"]
     assert [command[1:] for command in asked] == ([expected] if kubeconfig and not options else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "node"),
+    [
+        ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "cordoned_by_run": True}),
+        ({"ask_api": False}, json.dumps(NODES["items"][1]), None),
+        ({}, "", None),
+        ({}, '{"kind": "Status", "code": 404}', None),
+    ],
+)
+def test_a_kubelet_reads_its_own_node_where_the_run_needs_it(host, monkeypatch, options, answer, node):
+    monkeypatch.setattr(
+        _host_facts.cluster_identity, "identity", lambda _read: {"api_server": "", "kubelet_names": ["wrk02"]}
+    )
+    host.output["kubectl"] = answer
+    found = host.facts(**options)["own_node"]
+    assert found == ({"ready": False, "version": "", "pod_cidr": "", **node} if node else {})
+    asked = [command[-1] for command in host.commands if command[0].endswith("kubectl")]
+    assert asked == ([] if options else ["--raw=/api/v1/nodes/wrk02"])
 
 
 def test_a_worker_without_kubectl_does_not_know_the_version_of_the_api(host):
