@@ -378,6 +378,10 @@ plan:
         workloads:
           description: Whether the role P(hardway.kubernetes.preflight#role) asks the API what the upgrade would hurt.
           type: bool
+        accepts:
+          description: Losses that C(worker_drain_accepts) accepts, by worker that is drained.
+          type: dict
+          sample: {"wrk01": ["local_data"]}
     summary:
       description: The plan as lines of text.
       type: list

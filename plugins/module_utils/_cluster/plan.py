@@ -222,11 +222,14 @@ def _noted(notes: t.Iterable[t.Mapping[str, t.Any]], order: t.Sequence[str]) -> 
     return said
 
 
-def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def report(
+    cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.Any]], warnings: t.Sequence[str] = ()
+) -> dict[str, t.Any]:
     """Return the plan of a whole run: ``changes``, ``warnings`` and ``problems`` as data, and ``lines`` of text.
 
     :param cluster: the documented value.
     :param notes: ``host``, ``component``, ``steps`` and ``effect`` of each component that would change, in order.
+    :param warnings: of later tasks, which come after those of the plan.
     """
     plan = cluster["plan"]
     noted = _noted(notes, cluster["spec"].get("topology", {}).get("hosts", []))
@@ -240,6 +243,6 @@ def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.An
         if not (members_said and change["component"] == MEMBERSHIP)
         if (hosts := [host for host in change["hosts"] if (host, change["component"]) not in said])
     ]
-    whole = {"changes": derived + noted, "warnings": plan["warnings"], "problems": plan["problems"]}
+    whole = {"changes": derived + noted, "warnings": [*plan["warnings"], *warnings], "problems": plan["problems"]}
     lines = summary(cluster["spec"], cluster["status"], whole, nothing="Nothing to do.")
     return {**whole, "lines": lines}

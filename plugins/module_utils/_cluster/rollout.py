@@ -30,10 +30,12 @@ class Rollout(t.TypedDict):
 
     :ivar backup: a snapshot of etcd is saved before anything changes.
     :ivar workloads: the API is asked what the upgrade would hurt.
+    :ivar accepts: accepted losses by worker that is drained.
     """
 
     backup: bool
     workloads: bool
+    accepts: dict[str, list[str]]
 
 
 def max_unavailable(text: str, workers: int) -> int:
@@ -148,9 +150,16 @@ def _changing(program: str, spec: Spec, status: Status, runs: Chapters) -> dict[
     return found
 
 
-def rollout(spec: Spec, status: Status, drained: t.Sequence[t.Sequence[str]], runs: Chapters) -> Rollout:
+def rollout(
+    spec: Spec,
+    status: Status,
+    values: t.Mapping[str, Settings],
+    drained: t.Sequence[t.Sequence[str]],
+    runs: Chapters,
+) -> Rollout:
     """Return what the run does besides the changes of components.
 
+    :param values: settings by host.
     :param drained: see :func:`batches`.
     :param runs: see :func:`releases.chapters`.
     """
@@ -161,6 +170,7 @@ def rollout(spec: Spec, status: Status, drained: t.Sequence[t.Sequence[str]], ru
     return {
         "backup": serving and bool(servers or _changing("etcd", spec, status, runs)),
         "workloads": bool(status["api_serves"] and status["exists"] and (drained or newer)),
+        "accepts": {host: list(values[host]["worker_drain_accepts"]) for batch in drained for host in batch},
     }
 
 

@@ -138,7 +138,7 @@ def _add_changes(
 ) -> None:
     """Add the changes to the plan, and what an upgrade does besides them."""
     plan["worker_batches"] = batches(spec, found, everything, runs)
-    plan["upgrade"] = rollout(spec, found, plan["worker_batches"], runs)
+    plan["upgrade"] = rollout(spec, found, everything, plan["worker_batches"], runs)
     plan["warnings"] += way_back(spec, found, runs)
     directories = [str(everything[host].get("etcd_backup_directory") or "") for host in spec["topology"]["etcd"]]
     plan["changes"] = changes(
@@ -190,6 +190,6 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "peers": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
         "worker_batches": [],
-        "upgrade": {"backup": False, "workloads": False},
+        "upgrade": {"backup": False, "workloads": False, "accepts": {}},
         "summary": [],
     }

@@ -172,6 +172,7 @@ def test_report():
     ]
     assert found["warnings"] == [NO_POLICY, EVEN]
     assert found["problems"] == []
+    assert module.report(computed(readings), notes, ["pods move"])["warnings"] == [NO_POLICY, EVEN, "pods move"]
     assert found["lines"][2] == "ctl01, ctl02: kube-scheduler: install kube-scheduler 1.37.2, restart (none)"
 
 

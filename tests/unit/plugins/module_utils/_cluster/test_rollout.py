@@ -184,7 +184,7 @@ def test_a_limit_that_leaves_controllers_out():
 def test_what_an_upgrade_begins_with(versions, tags, upgrade):
     found = plan(cluster(**versions), runs=chapters(tags))
     backup, workloads = upgrade
-    assert found["upgrade"] == {"backup": backup, "workloads": workloads}
+    assert found["upgrade"] == {"backup": backup, "workloads": workloads, "accepts": found["upgrade"]["accepts"]}
     if backup:
         assert found["changes"][0] == {
             "hosts": ["ctl01"],
@@ -193,6 +193,12 @@ def test_what_an_upgrade_begins_with(versions, tags, upgrade):
             "effect": "no interruption",
         }
     assert [change["component"] for change in found["changes"]].count("etcd backup") == int(backup)
+
+
+def test_accepted_losses_of_the_workers_that_are_drained():
+    found = plan(cluster(**OLD), hosts={"wrk02": {"worker_drain_accepts": ["unmanaged_pods"]}})
+    assert found["upgrade"]["accepts"] == {"wrk01": ["local_data"], "wrk02": ["unmanaged_pods"]}
+    assert plan(cluster(kubernetes="1.37.1"))["upgrade"]["accepts"] == {}
 
 
 def test_the_directory_of_the_snapshot_is_named():
