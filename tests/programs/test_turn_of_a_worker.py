@@ -95,13 +95,13 @@ class Worker:
             "plan": {"worker_batches": [["wrk01"]]},
         }
 
-    def play(self, play: dict[str, t.Any], **variables: t.Any) -> subprocess.CompletedProcess[str]:
+    def play(self, play: dict[str, t.Any], *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
         """Run a play on the control node alone."""
         here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         (self._directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"wrk01": here}}}))
         (self._directory / "site.yml").write_text(json.dumps([{"hosts": "wrk01", "gather_facts": False, **play}]))
         extra = json.dumps({"cluster": self.cluster(), **variables})
-        command = ["ansible-playbook", "-i", "hosts.json", "site.yml", "--extra-vars", extra]
+        command = ["ansible-playbook", "-i", "hosts.json", "site.yml", "--extra-vars", extra, *arguments]
         environment = {name: text for name, text in os.environ.items() if not name.startswith("ANSIBLE_")}
         return subprocess.run(
             [str(pathlib.Path(sys.executable).parent / command[0]), *command[1:]],
@@ -112,10 +112,10 @@ class Worker:
             check=False,
         )
 
-    def turn(self, **variables: t.Any) -> Turn:
+    def turn(self, *arguments: str, **variables: t.Any) -> Turn:
         """Carry the worker through its turn."""
         self._log.unlink(missing_ok=True)
-        done = self.play({"roles": ["worker"], "any_errors_fatal": True}, **variables)
+        done = self.play({"roles": ["worker"], "any_errors_fatal": True}, *arguments, **variables)
         nodes, pods = json.loads(self._log.read_text()) if self._log.exists() else ([{}], [])
         return Turn(
             done.returncode == 0, done.stdout + done.stderr, nodes[0], [pod["metadata"]["name"] for pod in pods]
@@ -177,6 +177,15 @@ def test_a_worker_is_drained_changed_and_given_back(worker):
     assert turn.node["metadata"]["annotations"][CORDON] == "site.yml"
     assert turn.pods == []
     assert worker.state() == (False, False)
+
+
+def test_check_mode_moves_nothing(worker):
+    worker.pod("web")
+    turn = worker.turn("--check", cluster={**worker.cluster(), "check_mode": True})
+    assert turn.succeeded, turn.output
+    assert "Look at the API" in turn.output, "the components say what they would change"
+    assert worker.state() == (False, False)
+    assert worker.api.ask("GET", f"{PODS}/web")[0] == 200
 
 
 def test_a_node_that_somebody_else_cordoned_stays_cordoned(worker):

@@ -130,9 +130,12 @@ def _newer_kubelets(shape: Topology, readings: t.Mapping[str, Reading], wanted: 
 
 
 def _reached(readings: t.Mapping[str, Reading], workers: t.Iterable[str]) -> dict[str, Version]:
-    """Return the versions of the API servers that answer kubelets: of a controller that is not in the run."""
-    versions = {host: parsed_version(readings[host].get("identity", {}).get("api_version")) for host in workers}
-    return {f"reached from {host}": version for host, version in versions.items() if version}
+    """Return the versions of the API servers that answer kubelets: of controllers that are not in the run."""
+    identities = {host: readings[host].get("identity", {}) for host in workers}
+    # By name where a kubelet reaches them one by one: a load balancer leads to any of them.
+    texts = {name: text for found in identities.values() for name, text in found.get("api_versions", {}).items()}
+    texts.update({f"reached from {host}": found.get("api_version") for host, found in identities.items()})
+    return {name: found for name, text in texts.items() if (found := parsed_version(text))}
 
 
 def _old_kubelets(shape: Topology, readings: t.Mapping[str, Reading], wanted: Version, runs: Chapters) -> list[str]:

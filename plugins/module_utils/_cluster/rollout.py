@@ -150,6 +150,14 @@ def _changing(program: str, spec: Spec, status: Status, runs: Chapters) -> dict[
     return found
 
 
+def _has_quorum(spec: Spec, status: Status) -> bool:
+    """Return whether etcd can write, as far as its members were read; a member answers without a quorum too."""
+    readings = [status["hosts"][host] for host in spec["topology"]["etcd"] if status["hosts"][host]]
+    silent = [found for found in readings if not found["etcd"]["members"]]
+    members = len(status["etcd"]["members"])
+    return (members - len(silent)) * 2 > members
+
+
 def rollout(
     spec: Spec,
     status: Status,
@@ -163,12 +171,11 @@ def rollout(
     :param drained: see :func:`batches`.
     :param runs: see :func:`releases.chapters`.
     """
-    members = [host for host in spec["topology"]["etcd"] if status["hosts"][host]]
-    serving = any(status["hosts"][host]["units"].get("etcd.service") == "active" for host in members)
     servers = _changing("kube-apiserver", spec, status, runs)
     newer = any(_minor(found) != _minor(_wanted(spec, host, "kube-apiserver")) for host, found in servers.items())
     return {
-        "backup": serving and bool(servers or _changing("etcd", spec, status, runs)),
+        # Without a quorum nothing can be saved, and an interrupted upgrade, which began with a snapshot, has to go on.
+        "backup": _has_quorum(spec, status) and bool(servers or _changing("etcd", spec, status, runs)),
         "workloads": bool(status["api_serves"] and status["exists"] and (drained or newer)),
         "accepts": {host: list(values[host]["worker_drain_accepts"]) for batch in drained for host in batch},
     }

@@ -202,22 +202,36 @@ def _own_node(run: Run, names: t.Sequence[str]) -> dict[str, t.Any]:
         return {}
 
 
-def _api_version(run: Run, server: str) -> str:
+def _api_version(run: Run, server: str, *flags: str) -> str:
     """Return the version of the API server that the kubelet of this host reaches; empty where none answers."""
     if not server:
         return ""
     try:
-        return str(json.loads(_output(run, [*_KUBECTL, _KUBELET, "get", "--raw=/version"]))["gitVersion"]).lstrip("v")
+        shown = _output(run, [*_KUBECTL, _KUBELET, *flags, "get", "--raw=/version"])
+        return str(json.loads(shown)["gitVersion"]).lstrip("v")
     except (ValueError, KeyError, TypeError):
         return ""
 
 
-def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True) -> dict[str, t.Any]:
+def _api_versions(run: Run, server: str, urls: t.Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of single API servers by host, as the kubelet of this host reaches them."""
+    found = {host: _api_version(run, server, f"--server={url}") for host, url in urls.items()}
+    return {host: version for host, version in found.items() if version}
+
+
+def collect(
+    *,
+    run: Run,
+    ports: t.Collection[int] | None = None,
+    ask_api: bool = True,
+    api_servers: t.Mapping[str, str] | None = None,
+) -> dict[str, t.Any]:
     """Return the reading of this host.
 
     :param run: see :data:`Run`.
     :param ports: TCP ports whose owners are read; None for all.
     :param ask_api: ask the API server that the kubelet reaches for its version.
+    :param api_servers: URLs of API servers that are not part of the run, by host.
     """
     release = _os_release()
     machine = platform.machine()
@@ -256,6 +270,7 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
         "identity": {
             **identity_read,
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
+            "api_versions": _api_versions(run, identity_read["api_server"], api_servers or {}),
         },
         "own_node": _own_node(run, identity_read["kubelet_names"]) if ask_api else {},
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},

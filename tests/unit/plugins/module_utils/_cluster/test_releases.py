@@ -169,6 +169,18 @@ def test_kubelets_of_a_run_with_a_limit():
     assert limited("1.36.3", "ctl01") == []
 
 
+def test_each_controller_that_a_limit_leaves_out_counts():
+    """A load balancer may lead to the one that is upgraded already."""
+    readings = cluster("1.36.3", ctl01="1.37.2")
+    readings["wrk02"]["identity"] |= {"api_version": "1.37.2", "api_versions": {"ctl01": "1.37.2", "ctl02": "1.36.3"}}
+    (problem,) = problems({"wrk02": readings["wrk02"]}, cluster_release="1.37")
+    assert "newer than kube-apiserver (ctl02 1.36.3), which this run leaves out" in problem
+    (problem,) = problems({host: readings[host] for host in ("ctl01", "wrk02")}, cluster_release="1.37")
+    assert "(ctl02 1.36.3)" in problem
+    readings["wrk02"]["identity"]["api_versions"]["ctl02"] = "1.37.2"
+    assert problems({"wrk02": readings["wrk02"]}, cluster_release="1.37") == []
+
+
 def test_kubelets_after_their_api_servers():
     readings = cluster("1.36.3", ctl01="1.37.2", ctl02="1.37.2")
     assert problems(readings, module.chapters(["worker"]), cluster_release="1.37") == []

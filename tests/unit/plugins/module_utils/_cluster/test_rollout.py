@@ -206,11 +206,18 @@ def test_the_directory_of_the_snapshot_is_named():
     assert found["changes"][0]["change"].endswith("in /srv/backups")
 
 
-def test_nothing_is_saved_where_etcd_does_not_run():
+def test_an_interrupted_upgrade_goes_on_where_etcd_has_no_quorum():
+    """One of two members does not come up with the new release: the other one knows the members, and cannot write."""
     readings = cluster(**OLD)
-    for host in PARTS["etcd"]:
-        readings[host]["units"]["etcd.service"] = "failed"
-    assert plan(readings)["upgrade"]["backup"] is False
+    readings["ctl01"]["units"]["etcd.service"] = "activating"
+    readings["ctl01"]["etcd"]["members"] = []
+    found = plan(readings)
+    assert found["upgrade"]["backup"] is False
+    assert "etcd backup" not in [change["component"] for change in found["changes"]]
+    readings["ctl02"]["etcd"]["members"] = []
+    assert plan(readings)["upgrade"]["backup"] is False, "no member answers"
+    readings = cluster(**OLD)
+    assert plan({host: readings[host] for host in ("ctl02", "wrk01")})["upgrade"]["backup"] is True, "a limit"
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,23 @@ def test_the_api_is_asked_by_a_kubelet_where_the_run_needs_it(host, kubeconfig, 
 
 
 @pytest.mark.parametrize(
+    ("kubeconfig", "answer", "versions"),
+    [
+        (KUBECONFIG, '{"gitVersion": "v1.37.2"}', {"ctl02": "1.37.2"}),
+        (KUBECONFIG, "", {}),
+        ("", '{"gitVersion": "v1.37.2"}', {}),
+    ],
+)
+def test_api_servers_that_the_run_leaves_out_are_asked_one_by_one(host, kubeconfig, answer, versions):
+    host.files["/var/lib/kubelet/kubeconfig"] = kubeconfig
+    host.output["kubectl"] = answer
+    found = host.facts(ask_api=False, api_servers={"ctl02": "https://10.0.0.12:6443"})
+    assert found["identity"]["api_versions"] == versions
+    asked = [command[3:] for command in host.commands if command[0].endswith("kubectl")]
+    assert asked == ([["--server=https://10.0.0.12:6443", "get", "--raw=/version"]] if kubeconfig else [])
+
+
+@pytest.mark.parametrize(
     ("options", "answer", "node"),
     [
         ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "cordoned_by_run": True}),
