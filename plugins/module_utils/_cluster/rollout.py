@@ -155,7 +155,7 @@ def _has_quorum(spec: Spec, status: Status) -> bool:
     readings = [status["hosts"][host] for host in spec["topology"]["etcd"] if status["hosts"][host]]
     silent = [found for found in readings if not found["etcd"]["members"]]
     members = len(status["etcd"]["members"])
-    return (members - len(silent)) * 2 > members
+    return bool(readings) and (members - len(silent)) * 2 > members
 
 
 def rollout(

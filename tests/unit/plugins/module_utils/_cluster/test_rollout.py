@@ -206,6 +206,12 @@ def test_the_directory_of_the_snapshot_is_named():
     assert found["changes"][0]["change"].endswith("in /srv/backups")
 
 
+def test_nothing_is_saved_where_no_member_is_part_of_the_run():
+    """The host that was read has a member, which the inventory does not have."""
+    found = plan({"ctl01": cluster(**OLD)["ctl01"]}, parts={"etcd": ["ctl02"]})
+    assert found["upgrade"]["backup"] is False
+
+
 def test_an_interrupted_upgrade_goes_on_where_etcd_has_no_quorum():
     """One of two members does not come up with the new release: the other one knows the members, and cannot write."""
     readings = cluster(**OLD)
