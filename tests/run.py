@@ -357,6 +357,22 @@ PARTS = (
         builds=True,
     ),
     Part(
+        "upgrade",
+        (
+            "lab-down",
+            "mirror",
+            "lab RELEASE=1.36 CONTROLLERS=3 WORKERS=3 SETTINGS=cluster_pod_network=flannel",
+            "test-life",
+            "lab-down",
+        ),
+        "own lab",
+        30,
+        "a cluster of release 1.36 becomes one of 1.37 under a writing client and a visited Service: nothing is lost, "
+        "workers have their turns, nodes that others cordoned stay cordoned",
+        "full",
+        builds=True,
+    ),
+    Part(
         "release 1.36",
         ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"),
         "own lab",

@@ -66,5 +66,6 @@ class FilterModule:
             "node_patch": node_marks.node_patch,
             "release_versions": release_versions,
             "unready_nodes": nodes.unready_nodes,
+            "unready_pods": nodes.unready_pods,
         }
         return {name: _reported(function) for name, function in functions.items()}

@@ -400,7 +400,7 @@ plan:
           type: str
           sample: "one at a time: no interruption"
     warnings:
-      description: Settings that are allowed and have a risk.
+      description: Settings and changes that are allowed and have a risk.
       type: list
       elements: str
     problems:
@@ -437,6 +437,28 @@ plan:
           description: Why a host's data cannot be used.
           type: list
           elements: str
+    worker_batches:
+      description:
+        - Workers whose pods are moved away before they change, in batches that follow each other. They are those whose
+          kubelet gets another minor release, those whose containerd or runc changes where
+          C(worker_drain_on_runtime_change) is set, and those that an interrupted run left cordoned, which come first.
+      type: list
+      elements: list
+      sample: [["wrk01"], ["wrk02"]]
+    upgrade:
+      description: Steps of an upgrade besides the changes of the components.
+      type: dict
+      contains:
+        backup:
+          description: Whether a snapshot of etcd is saved before anything changes, because etcd or API servers do.
+          type: bool
+        workloads:
+          description: Whether the role P(hardway.kubernetes.preflight#role) asks the API what the upgrade would hurt.
+          type: bool
+        accepts:
+          description: Losses that C(worker_drain_accepts) accepts, by worker that is drained.
+          type: dict
+          sample: {"wrk01": ["local_data"]}
     summary:
       description: The plan as lines of text.
       type: list

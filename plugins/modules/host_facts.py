@@ -38,8 +38,15 @@ options:
     description: Set by the action plugin. Whether RV(reading.identity.api_version) is read.
     type: bool
     default: true
+  api_servers:
+    description:
+      - Set by the action plugin. URLs of the API servers that are not part of the run, by host, for
+        RV(reading.identity.api_versions).
+    type: dict
+    default: {}
 notes:
-  - The action plugin of the same name derives O(ports) and O(ask_api) from O(hosts), and compares the clocks.
+  - The action plugin of the same name derives O(ports), O(ask_api) and O(api_servers) from O(hosts), and compares the
+    clocks.
 seealso:
   - module: hardway.kubernetes.cluster
 """
@@ -242,6 +249,11 @@ reading:
           description: Version of the API server that answers there. Empty where none does. With O(hosts), empty too
             where the run has all controllers.
           type: str
+        api_versions:
+          description:
+            - Versions of the API servers that the run leaves out, by host, where the kubelet reaches them.
+          type: dict
+          sample: {"ctl02": "1.37.2"}
         kubelet_names:
           description: Names for which the host has the certificate of a node.
           type: list
@@ -249,8 +261,13 @@ reading:
     nodes:
       description:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
-          C(pod_cidr), C(unschedulable), and C(from_inventory), whether it has labels or taints of the inventory.
-          Empty where no API server runs.
+          C(pod_cidr), C(unschedulable), C(from_inventory), whether it has labels or taints of the inventory, and
+          C(cordoned_by_run) where C(playbooks/site.yml) cordoned it and did not finish. Empty where no API server runs.
+      type: dict
+    own_node:
+      description:
+        - The same state of the host's own node, as its kubelet reads it. Empty where the API does not answer. With
+          O(hosts), empty too where the run has all controllers.
       type: dict
     cni_configurations:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.
@@ -277,11 +294,13 @@ def main() -> None:
             "hosts": {"type": "dict"},
             "ports": {"type": "list", "elements": "int"},
             "ask_api": {"type": "bool", "default": True},
+            "api_servers": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     run = functools.partial(module.run_command, handle_exceptions=False)
-    reading = collect(run=run, ports=module.params["ports"], ask_api=module.params["ask_api"])
+    asked = {name: module.params[name] for name in ("ports", "ask_api", "api_servers")}
+    reading = collect(run=run, **asked)
     module.exit_json(changed=False, reading=reading)
 
 

@@ -32,6 +32,7 @@ RANGES: t.Mapping[str, Range] = {
     "worker_pod_pids_limit": Range(-1, "-1 means no limit"),
     "worker_shutdown_grace_period": Range(0, "0 means that pods are not waited for"),
     "worker_shutdown_grace_period_critical": Range(0, "0 leaves all of the time to ordinary pods"),
+    "worker_drain_timeout": Range(1, "without a deadline, a disruption budget could stop a drain for ever"),
 }
 
 #: Times as Go writes them, by setting: the least number of seconds, and the same in Go's words.

@@ -179,4 +179,7 @@ CLASSES: dict[str, Class] = {
     "worker_verbosity": _UNIT,
     "worker_timeout": _RUN,
     "worker_drain_timeout": _RUN,
+    "worker_max_unavailable": _RUN,
+    "worker_drain_on_runtime_change": _RUN,
+    "worker_drain_accepts": _RUN,
 }

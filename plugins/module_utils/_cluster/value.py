@@ -44,6 +44,12 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releas
     release_problems,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.reserved import reserved_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.rollout import (
+    batches,
+    rollout,
+    rollout_problems,
+    way_back,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.rotations import (
     account_files,
     account_rotation,
@@ -58,7 +64,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
     settings,
     wrong_arguments,
 )
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import specification
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import Spec, specification
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
@@ -111,7 +117,7 @@ def cluster(
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + certificate_problems(shape, wanted)
     problems += firewall_problems(wanted)
-    problems += host_problems(shape, readings, wanted, catalogue)
+    problems += host_problems(shape, readings, wanted, catalogue) + rollout_problems(shape, everything)
     found = status(shape, readings)
     found["authorities"] = authorities(shape, readings, _keys(pki))
     controllers = [everything[host] for host in shape["controllers"]]
@@ -124,8 +130,9 @@ def cluster(
     problems += existing_problems(shape, readings, wanted, converted, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
+    runs = runs or chapters()
     if versions:
-        problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
+        problems += release_problems(shape, readings, versions, runs, exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
     plan["warnings"] += rotation_warnings(found["rotations"])
@@ -145,8 +152,7 @@ def cluster(
         return {"spec": {}, "status": found, "plan": plan}
     spec["service_account_keys"] = account_files(pki)
     problems += supply_problems(spec, wanted)
-    plan["changes"] = changes(spec, found, plan["etcd"])
-    plan["summary"] = summary(spec, found, plan)
+    _add_changes(plan, spec, found, everything, runs)
     return {"spec": spec, "status": found, "plan": plan}
 
 
@@ -165,6 +171,24 @@ def _keys(pki: PkiIdentity | None) -> t.Mapping[str, t.Sequence[str]]:
 def _files(pki: PkiIdentity | None) -> list[str]:
     """Return the names of the files of the PKI directory that were compared, or could not be."""
     return [*pki["keys"], *pki["skipped"]] if pki else []
+
+
+def _add_changes(
+    plan: dict[str, t.Any], spec: Spec, found: Status, everything: t.Mapping[str, Settings], runs: Chapters
+) -> None:
+    """Add the changes to the plan, and what an upgrade does besides them."""
+    plan["worker_batches"] = batches(spec, found, everything, runs)
+    plan["upgrade"] = rollout(spec, found, everything, plan["worker_batches"], runs)
+    plan["warnings"] += way_back(spec, found, runs)
+    directories = [str(everything[host].get("etcd_backup_directory") or "") for host in spec["topology"]["etcd"]]
+    plan["changes"] = changes(
+        spec,
+        found,
+        plan["etcd"],
+        batches=plan["worker_batches"],
+        backup=directories[0] if plan["upgrade"]["backup"] else None,
+    )
+    plan["summary"] = summary(spec, found, plan)
 
 
 def _wrong_arguments(
@@ -205,5 +229,7 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "probes": {},
         "peers": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
+        "worker_batches": [],
+        "upgrade": {"backup": False, "workloads": False, "accepts": {}},
         "summary": [],
     }

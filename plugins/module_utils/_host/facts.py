@@ -23,7 +23,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host import sy
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
-__all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
+__all__ = ("CORDON", "UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
 #: Units whose state is read.
 UNITS = (
@@ -38,6 +38,8 @@ UNITS = (
     "kubelet.service",
     "kube-proxy.service",
 )
+#: Annotation of a node that a run cordoned. A node that somebody else cordoned does not have it.
+CORDON = "hardway.kubernetes/cordoned"
 #: Runs a command and returns (return code, stdout, stderr). It raises OSError where the host lacks the program.
 Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
@@ -181,6 +183,7 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
             "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
             "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
             "from_inventory": FROM_INVENTORY in node["metadata"].get("annotations", {}),
+            "cordoned_by_run": CORDON in (node["metadata"].get("annotations") or {}),
         }
     return found
 
@@ -207,22 +210,45 @@ def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
         return {}
 
 
-def _api_version(run: Run, server: str) -> str:
+def _own_node(run: Run, names: t.Sequence[str]) -> dict[str, t.Any]:
+    """Return the state of the node of this host, as its kubelet may read it; empty where the API does not answer."""
+    try:
+        shown = _output(run, [*_KUBECTL, _KUBELET, "get", f"--raw=/api/v1/nodes/{names[0]}"])
+        return nodes({"items": [json.loads(shown)]})[names[0]]
+    except (ValueError, LookupError, TypeError):
+        return {}
+
+
+def _api_version(run: Run, server: str, *flags: str) -> str:
     """Return the version of the API server that the kubelet of this host reaches; empty where none answers."""
     if not server:
         return ""
     try:
-        return str(json.loads(_output(run, [*_KUBECTL, _KUBELET, "get", "--raw=/version"]))["gitVersion"]).lstrip("v")
+        shown = _output(run, [*_KUBECTL, _KUBELET, *flags, "get", "--raw=/version"])
+        return str(json.loads(shown)["gitVersion"]).lstrip("v")
     except (ValueError, KeyError, TypeError):
         return ""
 
 
-def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True) -> dict[str, t.Any]:
+def _api_versions(run: Run, server: str, urls: t.Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of single API servers by host, as the kubelet of this host reaches them."""
+    found = {host: _api_version(run, server, f"--server={url}") for host, url in urls.items()}
+    return {host: version for host, version in found.items() if version}
+
+
+def collect(
+    *,
+    run: Run,
+    ports: t.Collection[int] | None = None,
+    ask_api: bool = True,
+    api_servers: t.Mapping[str, str] | None = None,
+) -> dict[str, t.Any]:
     """Return the reading of this host.
 
     :param run: see :data:`Run`.
     :param ports: TCP ports whose owners are read; None for all.
     :param ask_api: ask the API server that the kubelet reaches for its version.
+    :param api_servers: URLs of API servers that are not part of the run, by host.
     """
     release = _os_release()
     machine = platform.machine()
@@ -262,7 +288,9 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
             **identity_read,
             "signing_since": _signing_since(run),
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
+            "api_versions": _api_versions(run, identity_read["api_server"], api_servers or {}),
         },
+        "own_node": _own_node(run, identity_read["kubelet_names"]) if ask_api else {},
         "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
         "cni_configurations": cni_configurations(),
         "flannel_mtu": flannel_mtu(),

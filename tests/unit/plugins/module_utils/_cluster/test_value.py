@@ -86,24 +86,31 @@ def test_a_newer_release():
         component = CATALOGUE["programs"][program]["version"]
         return f"{program} {old[component]} -> {new[component]}"
 
+    backup, drain = (
+        change["change"] for change in value["plan"]["changes"] if change["component"] in ("etcd backup", "drain")
+    )
     assert words(value) == [
+        ("ctl01", "etcd backup", backup),
         ("ctl01, ctl02", "etcd", step("etcd")),
         ("ctl01, ctl02", "kube-apiserver", step("kube-apiserver")),
         ("ctl01, ctl02", "kube-controller-manager", step("kube-controller-manager")),
         ("ctl01, ctl02", "kube-scheduler", step("kube-scheduler")),
         ("client", "kubectl", step("kubectl")),
+        ("wrk01, wrk02", "drain", drain),
         ("wrk01, wrk02", "containerd", f"{step('containerd')}, {step('runc')}"),
         ("wrk01, wrk02", "kubelet", step("kubelet")),
         ("wrk01, wrk02", "kube-proxy", step("kube-proxy")),
     ]
     assert [change["effect"] for change in value["plan"]["changes"]] == [
+        "no interruption",
         "etcd has 2 members and needs all of them: no writes while one restarts, mostly less than 10 seconds",
         "one at a time: no interruption",
         "",
         "",
         "",
-        "pods go on running",
-        "pods go on running",
+        "pods move to other workers; disruption budgets are kept",
+        "after its pods have moved to other workers",
+        "after its pods have moved to other workers",
         "",
     ]
 

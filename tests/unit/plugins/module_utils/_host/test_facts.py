@@ -186,7 +186,10 @@ NODES = {
                 "nodeInfo": {"kubeletVersion": "v1.37.2"},
             },
         },
-        {"metadata": {"name": "wrk02"}, "spec": {"unschedulable": True}},
+        {
+            "metadata": {"name": "wrk02", "annotations": {"hardway.kubernetes/cordoned": "site.yml"}},
+            "spec": {"unschedulable": True},
+        },
     ]
 }
 
@@ -203,6 +206,7 @@ NODES = {
                     "pod_cidr": "10.200.0.0/24",
                     "unschedulable": False,
                     "from_inventory": True,
+                    "cordoned_by_run": False,
                 },
                 "wrk02": {
                     "ready": False,
@@ -210,6 +214,7 @@ NODES = {
                     "pod_cidr": "",
                     "unschedulable": True,
                     "from_inventory": False,
+                    "cordoned_by_run": True,
                 },
             },
         ),
@@ -274,6 +279,41 @@ def test_since_when_the_api_server_signs_with_its_key(host, monkeypatch, tmp_pat
     # A process that is older than the file has the key before.
     found = host.facts()["identity"]["signing_since"]
     assert found == (pytest.approx(now - ago, abs=5) if signs else None)
+@pytest.mark.parametrize(
+    ("kubeconfig", "answer", "versions"),
+    [
+        (KUBECONFIG, '{"gitVersion": "v1.37.2"}', {"ctl02": "1.37.2"}),
+        (KUBECONFIG, "", {}),
+        ("", '{"gitVersion": "v1.37.2"}', {}),
+    ],
+)
+def test_api_servers_that_the_run_leaves_out_are_asked_one_by_one(host, kubeconfig, answer, versions):
+    host.files["/var/lib/kubelet/kubeconfig"] = kubeconfig
+    host.output["kubectl"] = answer
+    found = host.facts(ask_api=False, api_servers={"ctl02": "https://10.0.0.12:6443"})
+    assert found["identity"]["api_versions"] == versions
+    asked = [command[3:] for command in host.commands if command[0].endswith("kubectl")]
+    assert asked == ([["--server=https://10.0.0.12:6443", "get", "--raw=/version"]] if kubeconfig else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "node"),
+    [
+        ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "cordoned_by_run": True}),
+        ({"ask_api": False}, json.dumps(NODES["items"][1]), None),
+        ({}, "", None),
+        ({}, '{"kind": "Status", "code": 404}', None),
+    ],
+)
+def test_a_kubelet_reads_its_own_node_where_the_run_needs_it(host, monkeypatch, options, answer, node):
+    monkeypatch.setattr(
+        _host_facts.cluster_identity, "identity", lambda _read: {"api_server": "", "kubelet_names": ["wrk02"]}
+    )
+    host.output["kubectl"] = answer
+    found = host.facts(**options)["own_node"]
+    assert found == ({"ready": False, "version": "", "pod_cidr": "", **node} if node else {})
+    asked = [command[-1] for command in host.commands if command[0].endswith("kubectl")]
+    assert asked == ([] if options else ["--raw=/api/v1/nodes/wrk02"])
 
 
 def test_a_worker_without_kubectl_does_not_know_the_version_of_the_api(host):
