@@ -246,6 +246,12 @@ reading:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
           C(pod_cidr) and C(unschedulable). Empty where no API server runs.
       type: dict
+    api_servers:
+      description: Addresses of the API servers that run, from the EndpointSlice of the Service C(kubernetes), as the
+        API server of the host has it. Empty where no API server runs.
+      type: list
+      elements: str
+      sample: [10.240.0.11, 10.240.0.12]
     cni_configurations:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.
       type: list

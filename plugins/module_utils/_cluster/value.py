@@ -12,6 +12,10 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certificate_problems import (
     certificate_problems,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.controllers import (
+    controller_problems,
+    removal,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
     drop_in_problems,
     drop_in_warnings,
@@ -100,6 +104,7 @@ def cluster(
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     problems += existing_problems(shape, readings, wanted, converted, found)
+    problems += controller_problems(shape, readings, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
     if versions:
@@ -121,6 +126,7 @@ def cluster(
             raise
         return {"spec": {}, "status": found, "plan": plan}
     problems += supply_problems(spec, wanted)
+    plan["removal"] = removal(shape, found, spec["api"]["server"])
     plan["changes"] = changes(spec, found, plan["etcd"])
     plan["summary"] = summary(spec, found, plan)
     return {"spec": spec, "status": found, "plan": plan}
@@ -163,6 +169,7 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "problems": problems,
         "probes": {},
         "peers": {},
+        "removal": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
         "summary": [],
     }

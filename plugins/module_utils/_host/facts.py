@@ -190,6 +190,17 @@ def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
         return {}
 
 
+def _api_servers(run: Run) -> list[str]:
+    """Return the addresses of the API servers that run, as the one of this host knows them."""
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
+    try:
+        found = json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", f"--raw={path}"]))
+    except ValueError:
+        # It does not answer.
+        return []
+    return [str(address) for entry in found.get("endpoints") or [] for address in entry["addresses"]]
+
+
 def _api_version(run: Run, server: str) -> str:
     """Return the version of the API server that the kubelet of this host reaches; empty where none answers."""
     if not server:
@@ -212,6 +223,7 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
     resolv = _text("/etc/resolv.conf")
     unit_states = system.states(functools.partial(_output, run))
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
+    serves = units.get("kube-apiserver.service") == "active"
     identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
     return {
@@ -245,7 +257,8 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
             **identity_read,
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
         },
-        "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
+        "nodes": _nodes(run) if serves else {},
+        "api_servers": _api_servers(run) if serves else [],
         "cni_configurations": cni_configurations(),
         "flannel_mtu": flannel_mtu(),
         "openvswitch": _has_module("openvswitch"),
