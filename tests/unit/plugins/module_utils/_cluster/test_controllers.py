@@ -181,3 +181,24 @@ def test_another_balancer():
     assert not {"kubelb", ADDRESSES["kubelb"]} & set(certificate["hosts"])
     servers = {one["path"]: one["server"] for one in found["spec"]["kubeconfigs"]}
     assert servers["wrk01.kubeconfig"] == servers["remote-admin.kubeconfig"] == "https://10.0.0.18:6443"
+
+
+def test_a_second_balancer_before_the_first_one_goes():
+    """Nodes and clients use the first of the group; the certificate has both."""
+    hosts = {"lb02": {"node_address": "10.0.0.18"}}
+    for group, server in ((["kubelb", "lb02"], "10.0.0.13"), (["lb02", "kubelb"], "10.0.0.18")):
+        readings = {**running(), "lb02": {**reading(), "addresses": ["10.0.0.18"]}}
+        found = computed(readings, hosts=hosts, parts={"load_balancers": group})
+        assert found["plan"]["problems"] == []
+        assert found["spec"]["api"]["server"] == f"https://{server}:6443"
+        assert {"kubelb", "10.0.0.13", "lb02", "10.0.0.18"} <= set(found["spec"]["api"]["names"])
+
+
+def test_a_worker_with_another_address():
+    """It is carried through: its serving certificate has the new one."""
+    readings = running()
+    readings["wrk02"]["addresses"] = ["10.0.0.25"]
+    found = computed(readings, hosts={"wrk02": {"node_address": "10.0.0.25"}})
+    assert found["plan"]["problems"] == []
+    certificates = found["spec"]["certificates"]["certificates"]
+    assert next(one for one in certificates if one["name"] == "wrk02-server")["hosts"] == ["wrk02", "10.0.0.25"]
