@@ -419,6 +419,11 @@ plan:
           restarted only while all of them are healthy. API servers that never ran, or were stopped, are left out.
       type: dict
       sample: {"etcd": {}, "apiserver": {"ctl01": ["https://10.240.0.12:6443/readyz"], "ctl02": []}}
+    removal:
+      description: Why a controller cannot be removed from the cluster, by controller. Empty for one that
+        C(playbooks/remove_controller.yml) can remove.
+      type: dict
+      sample: {"ctl01": [], "ctl02": []}
     etcd:
       description: Plan for the members of etcd.
       type: dict

@@ -269,6 +269,12 @@ reading:
         - The same state of the host's own node, as its kubelet reads it. Empty where the API does not answer. With
           O(hosts), empty too where the run has all controllers.
       type: dict
+    api_servers:
+      description: Addresses of the API servers that run, from the EndpointSlice of the Service C(kubernetes), as the
+        API server of the host has it. Empty where no API server runs.
+      type: list
+      elements: str
+      sample: [10.240.0.11, 10.240.0.12]
     cni_configurations:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.
       type: list

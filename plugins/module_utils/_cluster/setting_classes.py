@@ -56,6 +56,7 @@ CLASSES: dict[str, Class] = {
     "apiserver_verbosity": _UNIT,
     "apiserver_extra_flags": Class("checked", f"issuer, etcd prefix, service network, port range: {_FLAGS}"),
     "apiserver_timeout": _RUN,
+    "apiserver_removed": _RUN,
     # ca
     "ca_subject": _CERTIFICATE,
     "ca_authority_subject": Class("fixed", "x509_cfssl_compat refuses an authority that differs from its CSR"),

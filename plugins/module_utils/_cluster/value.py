@@ -12,6 +12,10 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certificate_problems import (
     certificate_problems,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.controllers import (
+    controller_problems,
+    removal,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
     drop_in_problems,
     drop_in_warnings,
@@ -128,6 +132,7 @@ def cluster(
     }
     problems += found["rotations"]["encryption"]["differences"]
     problems += existing_problems(shape, readings, wanted, converted, found)
+    problems += controller_problems(shape, readings, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
     runs = runs or chapters()
@@ -152,6 +157,7 @@ def cluster(
         return {"spec": {}, "status": found, "plan": plan}
     spec["service_account_keys"] = account_files(pki)
     problems += supply_problems(spec, wanted)
+    plan["removal"] = removal(shape, found, spec["api"]["server"])
     _add_changes(plan, spec, found, everything, runs)
     return {"spec": spec, "status": found, "plan": plan}
 
@@ -228,6 +234,7 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "problems": problems,
         "probes": {},
         "peers": {},
+        "removal": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
         "worker_batches": [],
         "upgrade": {"backup": False, "workloads": False, "accepts": {}},

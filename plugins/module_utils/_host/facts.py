@@ -210,6 +210,17 @@ def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
         return {}
 
 
+def _api_servers(run: Run) -> list[str]:
+    """Return the addresses of the API servers that run, as the one of this host knows them."""
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
+    try:
+        found = json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", f"--raw={path}"]))
+    except ValueError:
+        # It does not answer.
+        return []
+    return [str(address) for entry in found.get("endpoints") or [] for address in entry["addresses"]]
+
+
 def _own_node(run: Run, names: t.Sequence[str]) -> dict[str, t.Any]:
     """Return the state of the node of this host, as its kubelet may read it; empty where the API does not answer."""
     try:
@@ -255,6 +266,7 @@ def collect(
     resolv = _text("/etc/resolv.conf")
     unit_states = system.states(functools.partial(_output, run))
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
+    serves = units.get("kube-apiserver.service") == "active"
     identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
     return {
@@ -291,7 +303,8 @@ def collect(
             "api_versions": _api_versions(run, identity_read["api_server"], api_servers or {}),
         },
         "own_node": _own_node(run, identity_read["kubelet_names"]) if ask_api else {},
-        "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
+        "nodes": _nodes(run) if serves else {},
+        "api_servers": _api_servers(run) if serves else [],
         "cni_configurations": cni_configurations(),
         "flannel_mtu": flannel_mtu(),
         "openvswitch": _has_module("openvswitch"),

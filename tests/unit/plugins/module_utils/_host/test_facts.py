@@ -96,6 +96,7 @@ def test_a_host_without_a_cluster(host):
     assert set(facts["free_mib"]) == {"/usr/local", "/var/lib"}
     assert all(free > 0 for free in facts["free_mib"].values())
     assert facts["programs"] == facts["nodes"] == {}
+    assert facts["api_servers"] == []
     assert facts["units"] == dict.fromkeys(_host_facts.UNITS, "inactive")
 
 
@@ -230,6 +231,22 @@ def test_nodes_as_the_api_server_of_the_host_knows_them(host, answer, nodes):
     assert host.facts()["nodes"] == nodes
 
 
+@pytest.mark.parametrize("state", ["active", "inactive"])
+@pytest.mark.parametrize(
+    ("answer", "addresses"),
+    [
+        ({"endpoints": [{"addresses": ["10.0.0.11"]}, {"addresses": ["10.0.0.12"]}]}, ["10.0.0.11", "10.0.0.12"]),
+        ({"endpoints": None}, []),  # The last one has stopped.
+        (None, []),  # The API server does not answer.
+    ],
+)
+def test_the_api_servers_that_run(host, state, answer, addresses):
+    states = (state if unit == "kube-apiserver.service" else "inactive" for unit in _host_facts.UNITS)
+    host.output["systemctl"] = "\n".join(states)
+    host.output["kubectl"] = json.dumps(answer) if answer else ""
+    assert host.facts()["api_servers"] == (addresses if state == "active" else [])
+
+
 @pytest.mark.parametrize("runs", [True, False])
 def test_etcd_is_asked_where_it_runs(host, monkeypatch, runs):
     answer = {"members": [{"id": "a1"}], "database": {"size": 300}}
@@ -279,6 +296,8 @@ def test_since_when_the_api_server_signs_with_its_key(host, monkeypatch, tmp_pat
     # A process that is older than the file has the key before.
     found = host.facts()["identity"]["signing_since"]
     assert found == (pytest.approx(now - ago, abs=5) if signs else None)
+
+
 @pytest.mark.parametrize(
     ("kubeconfig", "answer", "versions"),
     [
