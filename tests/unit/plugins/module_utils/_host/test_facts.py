@@ -318,7 +318,7 @@ def test_api_servers_that_the_run_leaves_out_are_asked_one_by_one(host, kubeconf
 @pytest.mark.parametrize(
     ("options", "answer", "node"),
     [
-        ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "cordoned_by_run": True}),
+        ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "from_inventory": False, "cordoned_by_run": True}),
         ({"ask_api": False}, json.dumps(NODES["items"][1]), None),
         ({}, "", None),
         ({}, '{"kind": "Status", "code": 404}', None),
