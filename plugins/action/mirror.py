@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
     image_archive,
     image_name,
+    publishers_files,
     read_catalogue,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.mirror import Mirror, artifacts
@@ -61,7 +62,7 @@ def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
         names=arguments["programs"] or None,
         versions=arguments["versions"],
         checksums=arguments["checksums"],
-        published=arguments["source_checksums"] == "catalogue" or not arguments["source"],
+        published=publishers_files(arguments["source_checksums"], arguments["source"]),
     )
     references = [
         image_name(catalogue, name, release=release, versions=arguments["versions"]) for name in catalogue["images"]

@@ -124,7 +124,8 @@ def encryption_warnings(path: str, text: str, settings: Settings) -> list[str]:
     """
     if encryption_problems(path, text):
         return []
-    first = _parsed(text)[0]["resources"][0]
+    entries = _parsed(text)[0]["resources"]
+    first = entries[0]
     found = {
         "ca_encryption_provider": next(iter(first["providers"][0])),
         "ca_encryption_resources": [str(resource) for resource in first["resources"]],
@@ -138,6 +139,6 @@ def encryption_warnings(path: str, text: str, settings: Settings) -> list[str]:
     return differences + [
         f"{path}: the first provider of {', '.join(map(str, entry['resources']))} is identity, so that they are "
         "written to etcd unencrypted; the first provider writes, all of them read"
-        for entry in _parsed(text)[0]["resources"]
+        for entry in entries
         if "identity" in entry["providers"][0]
     ]
