@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -33,6 +34,9 @@ _ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "timeout": {"type": "int", "default": 30},
 }
 
+#: Seconds for a command on the control node.
+_TIMEOUT = 120
+
 
 class ActionModule(ActionBase):
     """Fill the directory on the control node, whichever host the task is for."""
@@ -52,6 +56,15 @@ class ActionModule(ActionBase):
         return result
 
 
+def _run(command: list[str]) -> tuple[int, str, str]:
+    """Run a command on the control node, where a module's ``run_command`` is not at hand."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, "", str(error)
+    return done.returncode, done.stdout, done.stderr
+
+
 def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     catalogue = read_catalogue()
     release = arguments["release"] or catalogue["default_release"]
@@ -68,7 +81,8 @@ def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
         image_name(catalogue, name, release=release, versions=arguments["versions"]) for name in catalogue["images"]
     ]
     opener = url_opener(timeout=arguments["timeout"])
-    signatures = Signatures(source=arguments["source"], opener=opener) if arguments["verify_signatures"] else None
+    verified = arguments["verify_signatures"]
+    signatures = Signatures(source=arguments["source"], opener=opener, run=_run) if verified else None
     mirror = Mirror(arguments["directory"], source=arguments["source"], opener=opener, signatures=signatures)
     downloaded: list[dict[str, str]] = []
     for artifact in wanted:
