@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -12,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
     image_archive,
     image_name,
+    publishers_files,
     read_catalogue,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.mirror import Mirror, artifacts
@@ -32,6 +34,9 @@ _ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "timeout": {"type": "int", "default": 30},
 }
 
+#: Seconds for a command on the control node.
+_TIMEOUT = 120
+
 
 class ActionModule(ActionBase):
     """Fill the directory on the control node, whichever host the task is for."""
@@ -51,6 +56,15 @@ class ActionModule(ActionBase):
         return result
 
 
+def _run(command: list[str]) -> tuple[int, str, str]:
+    """Run a command on the control node, where a module's ``run_command`` is not at hand."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, "", str(error)
+    return done.returncode, done.stdout, done.stderr
+
+
 def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     catalogue = read_catalogue()
     release = arguments["release"] or catalogue["default_release"]
@@ -61,13 +75,14 @@ def _fill(arguments: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
         names=arguments["programs"] or None,
         versions=arguments["versions"],
         checksums=arguments["checksums"],
-        published=arguments["source_checksums"] == "catalogue" or not arguments["source"],
+        published=publishers_files(arguments["source_checksums"], arguments["source"]),
     )
     references = [
         image_name(catalogue, name, release=release, versions=arguments["versions"]) for name in catalogue["images"]
     ]
     opener = url_opener(timeout=arguments["timeout"])
-    signatures = Signatures(source=arguments["source"], opener=opener) if arguments["verify_signatures"] else None
+    verified = arguments["verify_signatures"]
+    signatures = Signatures(source=arguments["source"], opener=opener, run=_run) if verified else None
     mirror = Mirror(arguments["directory"], source=arguments["source"], opener=opener, signatures=signatures)
     downloaded: list[dict[str, str]] = []
     for artifact in wanted:

@@ -26,6 +26,8 @@ ETCD_CREDENTIALS = (
     "--key=/etc/etcd/etcdctl-key.pem",
 )
 
+BUSYBOX = "docker.io/library/busybox:1.35.0"
+
 # All that a host has on its disk, but for what its system writes of its own accord.
 _FILES = r"""
 find / /usr/local /var/lib/etcd /var/lib/kubelet /var/lib/containerd -xdev \
@@ -107,6 +109,23 @@ class Cluster:
         """Apply objects as the administrator."""
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.client.out("sh", "-c", f"{written(listed)} | kubectl apply --filename=-")
+
+    def start(self, namespace: str, name: str, *command: str, node: str = "") -> None:
+        """Create a pod of busybox that asks for nothing special.
+
+        :param command: sleeps for an hour unless given.
+        :param node: name of its node; the scheduler chooses unless given.
+        """
+        container = {"name": "busybox", "image": BUSYBOX, "command": list(command) or ["sleep", "3600"]}
+        spec = {
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 1,
+            "containers": [container],
+            **({"nodeName": node} if node else {}),
+        }
+        metadata = {"namespace": namespace, "name": name}
+        self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
     def etcdctl(self, member: Node, *arguments: str) -> bytes:
         """Run etcdctl on a member, over loopback. The output may not be text."""

@@ -23,6 +23,7 @@ __all__ = (
     "image_name",
     "images",
     "programs",
+    "publishers_files",
     "read_catalogue",
     "release_versions",
 )
@@ -122,6 +123,15 @@ def programs(
             "mirror": mirror,
         }
     return found
+
+
+def publishers_files(sums: str, mirror: str) -> bool:
+    """Return whether downloads are the publishers' own files, so that the catalogue's sums hold for them.
+
+    :param sums: whose sums hold for a mirror: ``catalogue`` or ``mirror``.
+    :param mirror: address of a mirror; empty to download from the publishers.
+    """
+    return sums == "catalogue" or not mirror
 
 
 def catalogue_sum(catalogue: Catalogue, *, name: str, version: str, arch: str) -> str | None:

@@ -13,6 +13,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
     Catalogue,
     images,
     programs,
+    publishers_files,
     release_versions,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certificates import (
@@ -117,7 +118,7 @@ def specification(
             architecture=architecture,
             versions=versions,
             checksums=settings["cluster_checksums"],
-            published=settings["cluster_mirror_checksums"] == "catalogue" or not settings["cluster_mirror"],
+            published=publishers_files(settings["cluster_mirror_checksums"], settings["cluster_mirror"]),
             mirror=settings["cluster_mirror"],
         )
         for architecture in sorted({found for found in architectures.values() if found})

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import subprocess
 import tempfile
+import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import Opener, download, mirrored
@@ -21,18 +21,19 @@ __all__ = ("Signatures",)
 _SIGNED = "https://dl.k8s.io/"
 _IDENTITY = "krel-staging@k8s-releng-prod.iam.gserviceaccount.com"
 _ISSUER = "https://accounts.google.com"
-#: Seconds for one verification.
-_TIMEOUT = 120
+#: Runs a command and returns (return code, stdout, stderr).
+Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 
 class Signatures:
     """Verifies files with the program cosign.
 
     :param source: address of a mirror that has the signatures; empty for the publisher.
+    :param run: runs cosign; what it cannot run within its time ends with a return code other than 0.
     :raises DownloadError: cosign is not there.
     """
 
-    def __init__(self, *, source: str, opener: Opener) -> None:
+    def __init__(self, *, source: str, opener: Opener, run: Run) -> None:
         found = shutil.which("cosign")
         if found is None:
             raise DownloadError(
@@ -42,6 +43,7 @@ class Signatures:
         self._cosign = found
         self._source = source
         self._opener = opener
+        self._run = run
 
     def verify(self, url: str, path: pathlib.Path) -> None:
         """Verify a download; one that Kubernetes does not publish has no signature to verify.
@@ -57,19 +59,14 @@ class Signatures:
                 file = str(pathlib.Path(directory) / f"program{suffix}")
                 download(mirrored(url + suffix, self._source), file, opener=self._opener)
                 options += [option, file]
-            self._run(url, [*options, str(path)])
+            self._ask(url, [*options, str(path)])
 
-    def _run(self, url: str, arguments: list[str]) -> None:
+    def _ask(self, url: str, arguments: list[str]) -> None:
         command = [self._cosign, "verify-blob", "--certificate-identity", _IDENTITY]
         command += ["--certificate-oidc-issuer", _ISSUER, *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
+        code, _stdout, stderr = self._run(command)
+        if code:
             raise DownloadError(
-                f"{url}: cosign cannot verify its signature ({error}). Nothing was replaced."
-            ) from error
-        if done.returncode:
-            raise DownloadError(
-                f"{url}: cosign does not accept its signature as that of {_IDENTITY}: {done.stderr.strip()[-300:]}. "
+                f"{url}: cosign does not accept its signature as that of {_IDENTITY}: {stderr.strip()[-300:]}. "
                 "Nothing was replaced."
             )

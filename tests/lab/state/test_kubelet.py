@@ -13,25 +13,12 @@ import pytest
 if t.TYPE_CHECKING:
     from support import Cluster, Node
 
-BUSYBOX = "docker.io/library/busybox:1.35.0"
-
 
 @pytest.fixture(scope="module")
 def pod(cluster: Cluster, namespace: str) -> t.Iterator[str]:
     """A pod that asks for nothing special."""
     name = "plain"
-    cluster.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"namespace": namespace, "name": name},
-            "spec": {
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 1,
-                "containers": [{"name": "busybox", "image": BUSYBOX, "command": ["sleep", "3600"]}],
-            },
-        }
-    )
+    cluster.start(namespace, name)
     cluster.kubectl("wait", f"pod/{name}", f"--namespace={namespace}", "--for=condition=Ready", "--timeout=60s")
     yield name
     cluster.kubectl("delete", "pod", name, f"--namespace={namespace}")

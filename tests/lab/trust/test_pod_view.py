@@ -12,7 +12,6 @@ import pytest
 if t.TYPE_CHECKING:
     from support import Cluster, Node
 
-BUSYBOX = "docker.io/library/busybox:1.35.0"
 # Prints each address and port that answers a connection.
 ASK = 'for to in $TARGETS; do nc -w 2 ${to%:*} ${to#*:} </dev/null 2>&1 | grep -q "nc:" || echo $to; done'
 
@@ -22,19 +21,7 @@ def pods(cluster: Cluster, namespace: str) -> t.Iterator[list[str]]:
     """A pod on each worker that asks for nothing special."""
     names = [f"view-{worker.name}" for worker in cluster.workers]
     for name, worker in zip(names, cluster.workers, strict=True):
-        cluster.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"namespace": namespace, "name": name},
-                "spec": {
-                    "nodeName": worker.name,
-                    "automountServiceAccountToken": False,
-                    "terminationGracePeriodSeconds": 1,
-                    "containers": [{"name": "busybox", "image": BUSYBOX, "command": ["sleep", "3600"]}],
-                },
-            }
-        )
+        cluster.start(namespace, name, node=worker.name)
     for name in names:
         cluster.kubectl("wait", f"pod/{name}", f"--namespace={namespace}", "--for=condition=Ready", "--timeout=60s")
     yield names

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pathlib
+import subprocess
 import typing as t
 
 import pytest
@@ -34,13 +35,18 @@ def cosign(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     return path
 
 
+def run(command: list[str]) -> tuple[int, str, str]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
 def fill(directory: pathlib.Path, url: str, files: dict[str, bytes]) -> pathlib.Path:
     def opener(address: str) -> t.BinaryIO:
         if address not in files:
             raise OSError("HTTP Error 404: Not Found")
         return io.BytesIO(files[address])
 
-    signatures = Signatures(source="", opener=opener)
+    signatures = Signatures(source="", opener=opener, run=run)
     mirror = Mirror(str(directory), source="", opener=opener, signatures=signatures)
     mirror.fill(Artifact("tool", "1", "amd64", url, f"{url}.sha256", hashlib.sha256(files[url]).hexdigest()))
     return mirror.path(url)
