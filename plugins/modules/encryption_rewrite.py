@@ -111,7 +111,7 @@ def main() -> None:
     target = Target(tuple(params["resources"]), f"{params['provider']} {params['key']}", params["etcd_prefix"])
     updates = 0
     try:
-        client, etcd = Client(params["kubeconfig"]), Etcd.of(params)
+        client, etcd = Client.when_ready(params["kubeconfig"]), Etcd.of(params)
         if module.check_mode:
             found = survey(etcd, target, resources(client, target.patterns))
         else:

@@ -82,7 +82,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        client = Client(module.params["kubeconfig"])
+        client = Client.when_ready(module.params["kubeconfig"])
         found = outdated_pods(client)
         old, new = module.params["old"], module.params["new"]
         bundles = bundled(client, old=old, new=new) if old else []

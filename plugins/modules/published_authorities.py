@@ -82,7 +82,7 @@ def main() -> None:
         except OSError as error:
             module.fail_json(msg=f"{module.params[name]} cannot be read: {error.strerror}. Run site.yml first.")
     try:
-        entries = retire(Client(module.params["kubeconfig"]), trusted=trusted, write=not module.check_mode)
+        entries = retire(Client.when_ready(module.params["kubeconfig"]), trusted=trusted, write=not module.check_mode)
     except HardwayError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(entries), entries=entries)

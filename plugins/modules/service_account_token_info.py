@@ -63,7 +63,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found = legacy_tokens(Client(module.params["kubeconfig"]))
+        found = legacy_tokens(Client.when_ready(module.params["kubeconfig"]))
     except HardwayError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, secrets=found)

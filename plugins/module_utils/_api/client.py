@@ -16,6 +16,7 @@ import os
 import re
 import ssl
 import tempfile
+import time
 import typing as t
 from urllib.parse import urlencode
 
@@ -27,6 +28,8 @@ __all__ = ("ApiError", "Client", "Object")
 #: An object of the API, as JSON has it.
 Object = dict[str, t.Any]
 _PAGE = 250
+#: Seconds between two questions whether the API server is ready.
+_PERIOD = 0.5
 
 
 class ApiError(HardwayError):
@@ -90,6 +93,36 @@ class Client:
         self._timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
 
+    @classmethod
+    def when_ready(cls, kubeconfig: str, *, seconds: float = 60.0) -> Client:
+        """Return a client of an API server that is ready. A run that was killed may have left it starting.
+
+        :param kubeconfig: path.
+        :param seconds: time that the server has.
+        :raises ApiError: the kubeconfig cannot be used, or the server does not become ready.
+        """
+        client = cls(kubeconfig)
+        end = time.monotonic() + seconds
+        while True:
+            found = client._readiness()
+            if not found:
+                return client
+            if time.monotonic() >= end:
+                raise ApiError(
+                    f"{client.server}: the API server is not ready within {seconds:g} s ({found}). "
+                    "Look at `journalctl --unit=kube-apiserver` of the host; run site.yml, then this again."
+                )
+            time.sleep(_PERIOD)
+
+    def _readiness(self) -> str:
+        """Return why the API server is not ready; empty if it is."""
+        try:
+            answer = self._exchange("GET", "/readyz", None)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            return str(error)
+        return "" if answer.status == 200 else f"HTTP {answer.status}"
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection:
@@ -111,16 +144,19 @@ class Client:
                     raise ApiError(f"{self.server}: {method} {path.partition('?')[0]}: {error}") from error
         raise AssertionError
 
-    def _send(self, method: str, path: str, body: Object | None) -> Object:
+    def _exchange(self, method: str, path: str, body: Object | None) -> _http.Answer:
         if self._connection is None:
             self._connection = _http.connect(self.server, context=self._context, timeout=self._timeout)
-        answer = _http.exchange(
+        return _http.exchange(
             self._connection,
             method,
             path,
             body=None if body is None else json.dumps(body).encode(),
             headers={"Accept": "application/json", "Content-Type": "application/json"},
         )
+
+    def _send(self, method: str, path: str, body: Object | None) -> Object:
+        answer = self._exchange(method, path, body)
         with contextlib.suppress(ValueError):
             found = json.loads(answer.body)
             if isinstance(found, dict) and answer.status < 300:

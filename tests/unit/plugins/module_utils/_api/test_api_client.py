@@ -119,6 +119,25 @@ def test_an_api_server_that_does_not_answer(client):
         api.request("GET", "/api")
 
 
+def test_an_api_server_that_starts_is_waited_for(client, tmp_path):
+    asked = []
+
+    def answer(_method, path, _parameters, _body):
+        asked.append(path)
+        return (200 if len(asked) > 2 else 500), {}
+
+    client(answer)
+    ready = Client.when_ready(str(tmp_path / "kubeconfig"), seconds=30)
+    ready.close()
+    assert asked == ["/readyz"] * 3
+
+
+def test_an_api_server_that_never_gets_ready(client, tmp_path):
+    client(lambda *_request: (500, {}))
+    with pytest.raises(ApiError, match=r"not ready within 0 s \(HTTP 500\)\. Look at .*run site\.yml"):
+        Client.when_ready(str(tmp_path / "kubeconfig"), seconds=0)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
