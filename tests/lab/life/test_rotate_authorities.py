@@ -135,7 +135,7 @@ def test_a_rotation_under_load(cluster: Cluster, inventory: str, namespace: str,
     assert (report.lost, report.stale) == (0, 0)
     if len(cluster.members) > 2:
         assert report.gap <= LONGEST_GAP
-    left = {path.name for path in cluster.pki.iterdir() if "-next" in path.name or "-previous" in path.name}
+    left = {path.name for path in cluster.pki.iterdir() if path.name.startswith((f"{name}-next", f"{name}-previous"))}
     assert left == set()
     assert (cluster.pki / f"{name}.pem").read_text() != (old / f"{name}.pem").read_text()
     for part, ports in LISTENERS[name].items():
