@@ -15,7 +15,8 @@ description:
   - Removes, after the programs that write them were stopped, the packet filter rules, chains, tables and sets of
     kube-proxy, the kubelet, CNI plugins, flannel, Weave Net and the role etcd, the interfaces of pod networks, the
     routes to pods, and network namespaces of pods.
-  - Rules, chains, interfaces and routes of others stay. Tables that iptables made and that are empty are removed.
+  - Rules, chains, interfaces and routes of others stay. Tables that iptables made and that are empty are removed
+    where the host has C(nft).
   - What has to be done is read from the host.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes

@@ -130,7 +130,7 @@ class Kernel:
     def _delete_link(self, name: str) -> Step:
         def act() -> None:
             # The other end of a pair goes with it.
-            if os.path.exists(f"/sys/class/net/{name}"):
+            if self._run(["ip", "link", "show", name])[0] == 0:
                 self._must("ip", "link", "delete", name)
 
         return Step(f"remove the interface {name}", act)

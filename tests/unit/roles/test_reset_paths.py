@@ -24,6 +24,8 @@ MADE_BY_PROGRAMS = (
     "/var/lib/cni",
     "/var/lib/weave",
     "/opt/cni",
+    "/opt/containerd",
+    "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
     "/run/containerd",
     "/run/flannel",
     "/run/kubectl",
