@@ -17,7 +17,7 @@ description:
     routes to pods, and network namespaces of pods.
   - Rules, chains, interfaces and routes of others stay. Tables that iptables made and that are empty are removed
     where the host has C(nft).
-  - What has to be done is read from the host.
+  - The module reads from the host what has to be done.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
 options:
@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, in this order; in check mode what would be done.
+  description: The removals in their order; in check mode the predicted ones.
   returned: always
   type: list
   elements: str

@@ -14,7 +14,7 @@ author: hardway.kubernetes contributors (!UNKNOWN)
 description:
   - The reverse of M(hardway.kubernetes.component). Stops, disables and removes units, ends and removes programs, and
     removes paths and users, in this order. Packages stay.
-  - What has to be done is read from the host. A removal that is interrupted is continued by the next run.
+  - The module reads from the host what has to be done. A removal that is interrupted is continued by the next run.
 extends_documentation_fragment:
   - hardway.kubernetes._attributes
 options:
@@ -33,7 +33,7 @@ options:
   paths:
     description:
       - Files, links and whole directories. A link is removed, and not what it leads to.
-      - What is mounted below a directory is unmounted first. A directory on which a file system of its own is mounted
+      - File systems below a directory are unmounted first. A directory on which a file system of its own is mounted
         is emptied.
     type: list
     elements: path
@@ -57,7 +57,7 @@ options:
     default: []
   leave:
     description:
-      - Directories that stay, with all that is in them. What one of O(users) owns there is given to root when the user
+      - Directories that stay, with all that is in them. Files of O(users) there are given to root when the user
         is removed, because another user may get the same number.
     type: list
     elements: path
@@ -98,7 +98,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, in this order; in check mode what would be done.
+  description: The removals in their order; in check mode the predicted ones.
   returned: always
   type: list
   elements: str

@@ -105,7 +105,7 @@ def empty_tables(ruleset: str) -> list[tuple[str, str]]:
 
 
 def _is_frame(line: str) -> bool:
-    """Whether a line is no rule: a chain of the kernel's hooks that accepts, or the end of one."""
+    """Whether a line is not a rule: a chain of the kernel's hooks that accepts, or the end of one."""
     return line == "}" or bool(re.match(r"chain [A-Z]+ \{$|type \w+ hook .*policy accept;$", line))
 
 

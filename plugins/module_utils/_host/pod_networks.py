@@ -34,7 +34,7 @@ class Command(t.Protocol):
 
 
 class Kernel:
-    """What is removed from the kernel of this host.
+    """Traces of a cluster in the kernel of this host.
 
     :param pods: the network of all pods.
     :param run: runs a command.

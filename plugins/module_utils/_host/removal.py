@@ -27,7 +27,7 @@ __all__ = ("Removal", "Run", "Step", "carry_out", "end", "processes", "recorded_
 #: Runs a command and returns (return code, stdout, stderr).
 Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
-# What the collection's users have, and those of packages and people do not.
+# Home directory of users that the collection makes; packages and people have others.
 _NOWHERE = "/nonexistent"
 # Seconds for processes to end by themselves.
 _PATIENCE = 10.0
@@ -44,7 +44,7 @@ class Step(t.NamedTuple):
 
 
 class Removal:
-    """What is removed from this host.
+    """Components to take off this host.
 
     :param units: units whose files the collection wrote: they are stopped, disabled and removed.
     :param stopped: units of others: they are stopped and disabled.
@@ -53,7 +53,7 @@ class Removal:
     :param empty: directories that are removed where nothing is left in them.
     :param keep: paths that stay, whatever directory they are in.
     :param users: system users that the collection made.
-    :param leave: directories that stay, such as logs. What the users own in them is given to root, because another user
+    :param leave: directories that stay, such as logs. Files of the users in them are given to root, because another user
         may have the same number later.
     :param records: directory of the collection's records: the programs that are recorded there are removed, then it.
         None leaves programs alone.
@@ -153,7 +153,7 @@ class Removal:
             self._gone.add(path)
             return [Step(f"remove {path}", lambda: _unlink(path))]
         if self._kept(path) or path in mounts:
-            # What stays in it, or its file system, keeps the directory.
+            # The directory stays with the kept paths in it, or with its file system.
             return [step for name in sorted(os.listdir(path)) for step in self._of_path(os.path.join(path, name))]
         self._gone.add(path)
         return [Step(f"remove {path}", lambda: remove_directory(path, self._run))]
@@ -192,7 +192,7 @@ class Removal:
 def carry_out(steps: t.Callable[[], t.Sequence[Step]]) -> list[str]:
     """Do what has to be done, until nothing is left to do, and return it in words.
 
-    What ends may write something, and what is removed may show something else: the host is read again after each round.
+    Programs may write while they end, so the host is read again after each round.
 
     :param steps: returns what has to be done.
     :raises HardwayError: something comes back each time.
