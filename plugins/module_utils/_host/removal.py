@@ -53,8 +53,8 @@ class Removal:
     :param empty: directories that are removed where nothing is left in them.
     :param keep: paths that stay, whatever directory they are in.
     :param users: system users that the collection made.
-    :param leave: directories that stay, such as logs. Files of the users in them are given to root, because another user
-        may have the same number later.
+    :param leave: directories that stay, such as logs. Files of the users in them are given to root, because another
+        user may have the same number later.
     :param records: directory of the collection's records: the programs that are recorded there are removed, then it.
         None leaves programs alone.
     """
