@@ -373,6 +373,15 @@ PARTS = (
         builds=True,
     ),
     Part(
+        "reset",
+        ("test-reset", "lab-down"),
+        "own lab",
+        10,
+        "a cluster is taken off its hosts, killed on the way: files, packet filter and interfaces are as before it, "
+        "but for packages and logs, and a cluster is built on them again",
+        "full",
+    ),
+    Part(
         "release 1.36",
         ("lab-down", "lab RELEASE=1.36", "test-lab", "lab-down"),
         "own lab",
