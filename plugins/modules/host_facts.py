@@ -30,6 +30,10 @@ options:
         the programs of the controllers otherwise.
       - Without it, everything is read.
     type: dict
+  pod_network:
+    description: The pod network of the cluster, as C(cluster_pod_network) has it. RV(reading.identity.weave) is read
+      for V(weave), and without this option.
+    type: str
   ports:
     description: Set by the action plugin. Ports in RV(reading.listeners); all of them without it.
     type: list
@@ -237,6 +241,18 @@ reading:
           description: Version of the API server that answers there. Empty where none does. With O(hosts), empty too
             where the run has all controllers.
           type: str
+        weave:
+          description: The Weave Net of the cluster, as the API server of the host knows it. None where no API server
+            answers, and for any other O(pod_network).
+          type: dict
+          contains:
+            password:
+              description: PBKDF2-HMAC-SHA256 (salt C(weave-net), 100000 rounds) of the password in the Secret
+                C(weave-net), hexadecimal. Empty without one.
+              type: str
+            in_clear:
+              description: Whether Weave Net runs and does not have a password.
+              type: bool
         kubelet_names:
           description: Names for which the host has the certificate of a node.
           type: list
@@ -269,13 +285,19 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "hosts": {"type": "dict"},
+            "pod_network": {"type": "str"},
             "ports": {"type": "list", "elements": "int"},
             "ask_api": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     run = functools.partial(module.run_command, handle_exceptions=False)
-    reading = collect(run=run, ports=module.params["ports"], ask_api=module.params["ask_api"])
+    reading = collect(
+        run=run,
+        ports=module.params["ports"],
+        ask_api=module.params["ask_api"],
+        ask_weave=module.params["pod_network"] in (None, "weave"),
+    )
     module.exit_json(changed=False, reading=reading)
 
 

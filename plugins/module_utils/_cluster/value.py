@@ -52,6 +52,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.weave import weave_problems, weave_spec
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
@@ -100,7 +101,14 @@ def cluster(
     problems += host_problems(shape, readings, wanted, catalogue)
     found = status(shape, readings)
     problems += existing_problems(shape, readings, wanted, converted, found)
-    problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
+    problems += identity_problems(
+        shape,
+        readings,
+        pki,
+        new_front_proxy=wanted["ca_new_front_proxy_authority"],
+        weave_password=bool(weave_spec(wanted)["password_file"]),
+    )
+    problems += weave_problems(readings, wanted, pki)
     versions = _wanted_versions(wanted, catalogue)
     if versions:
         problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])

@@ -21,6 +21,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data impo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave import Weave, weave
 
 __all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
@@ -182,9 +183,18 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     return found
 
 
+def _api(run: Run, path: str) -> str:
+    """Return the answer of the API server of this host; empty where it does not answer."""
+    return _output(run, [*_KUBECTL, _ADMIN, "get", f"--raw={path}"])
+
+
+def _weave(run: Run) -> Weave | None:
+    return weave(functools.partial(_api, run))
+
+
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
     try:
-        return nodes(json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", "--raw=/api/v1/nodes"])))
+        return nodes(json.loads(_api(run, "/api/v1/nodes")))
     except ValueError:
         # It does not answer.
         return {}
@@ -200,12 +210,15 @@ def _api_version(run: Run, server: str) -> str:
         return ""
 
 
-def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True) -> dict[str, t.Any]:
+def collect(
+    *, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True, ask_weave: bool = True
+) -> dict[str, t.Any]:
     """Return the reading of this host.
 
     :param run: see :data:`Run`.
     :param ports: TCP ports whose owners are read; None for all.
     :param ask_api: ask the API server that the kubelet reaches for its version.
+    :param ask_weave: ask the API server of this host for Weave Net and its password.
     """
     release = _os_release()
     machine = platform.machine()
@@ -214,6 +227,7 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
     identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
+    serves = units.get("kube-apiserver.service") == "active"
     return {
         "read_at": time.time(),
         "hostname": socket.gethostname(),
@@ -244,8 +258,9 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
         "identity": {
             **identity_read,
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
+            "weave": _weave(run) if serves and ask_weave else None,
         },
-        "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
+        "nodes": _nodes(run) if serves else {},
         "cni_configurations": cni_configurations(),
         "flannel_mtu": flannel_mtu(),
         "openvswitch": _has_module("openvswitch"),

@@ -31,9 +31,16 @@ OWN: module.PkiIdentity = {
         "service-account-key.pem": [ACCOUNT],
     },
     "encryption_keys": [KEY1],
+    "weave_password": None,
     "skipped": [],
 }
-EMPTY: module.PkiIdentity = {"directory": DIRECTORY, "keys": {}, "encryption_keys": None, "skipped": []}
+EMPTY: module.PkiIdentity = {
+    "directory": DIRECTORY,
+    "keys": {},
+    "encryption_keys": None,
+    "weave_password": None,
+    "skipped": [],
+}
 
 
 def entry(key: str) -> list[dict[str, str]]:

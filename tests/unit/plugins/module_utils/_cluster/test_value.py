@@ -312,8 +312,9 @@ ALLOWED = {
     "ansible_collections.hardway.kubernetes.plugins.module_utils._errors",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
-    # Its functions of texts; host_facts reads with them too.
+    # Their functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave",
 }
 # The catalogue is read from its file, in one function.
 READS = {"catalogue.py": {"pathlib", "yaml"}}

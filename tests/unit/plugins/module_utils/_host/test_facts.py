@@ -213,6 +213,25 @@ def test_nodes_as_the_api_server_of_the_host_knows_them(host, answer, nodes):
     assert host.facts()["nodes"] == nodes
 
 
+@pytest.mark.parametrize(
+    ("runs", "options", "found"),
+    [
+        (True, {}, {"password": "", "in_clear": False}),
+        (True, {"ask_weave": False}, None),
+        (False, {}, None),
+    ],
+)
+def test_weave_net_is_asked_for_where_an_api_server_runs(host, runs, options, found):
+    host.output["systemctl"] = "\n".join(
+        "active" if runs and unit == "kube-apiserver.service" else "inactive" for unit in _host_facts.UNITS
+    )
+    host.output["kubectl"] = '{"items": []}'
+    assert host.facts(**options)["identity"]["weave"] == found
+    asked = [command[-1] for command in host.commands if "weave-net" in command[-1]]
+    assert len(asked) == (2 if found else 0)
+    assert all(command.startswith("--raw=/api") for command in asked)
+
+
 @pytest.mark.parametrize("runs", [True, False])
 def test_etcd_is_asked_where_it_runs(host, monkeypatch, runs):
     answer = {"members": [{"id": "a1"}], "database": {"size": 300}}
