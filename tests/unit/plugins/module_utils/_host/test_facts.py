@@ -12,6 +12,7 @@ import time
 
 import pytest
 import yaml
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import facts as _host_facts
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
 from ansible_collections.hardway.kubernetes.plugins.modules import host_facts
@@ -230,6 +231,17 @@ def test_weave_net_is_asked_for_where_an_api_server_runs(host, runs, options, fo
     asked = [command[-1] for command in host.commands if "weave-net" in command[-1]]
     assert len(asked) == (2 if found else 0)
     assert all(command.startswith("--raw=/api") for command in asked)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"), [({}, True), ({"pod_network": "weave"}, True), ({"pod_network": "flannel"}, False)]
+)
+def test_the_module_asks_for_weave_net_where_it_is_the_pod_network(monkeypatch, given, asked):
+    options = []
+    monkeypatch.setattr(host_facts, "collect", lambda **found: options.append(found) or {})
+    with patch_module_args(given), pytest.raises(SystemExit):
+        host_facts.main()
+    assert [found["ask_weave"] for found in options] == [asked]
 
 
 @pytest.mark.parametrize("runs", [True, False])
