@@ -23,8 +23,8 @@ FILES = {
 }
 # Answers as the API server of one controller does; that of the other is down.
 KUBECTL = """#!/bin/sh
-test "$*" = "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig --request-timeout=5s --namespace=kube-system \\
-get secret weave-net --output=jsonpath={.data.password}" || exit 2
+test "$*" = "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig --cache-dir=/run/kubectl --request-timeout=5s \\
+--namespace=kube-system get secret weave-net --output=jsonpath={.data.password}" || exit 2
 printf %s 'd29yZCBvZiB3ZWF2ZQ=='
 """
 
