@@ -73,6 +73,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities, authority_warnings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.weave import weave_problems, weave_spec
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
@@ -133,7 +134,14 @@ def cluster(
     problems += found["rotations"]["encryption"]["differences"]
     problems += existing_problems(shape, readings, wanted, converted, found)
     problems += controller_problems(shape, readings, found)
-    problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
+    problems += identity_problems(
+        shape,
+        readings,
+        pki,
+        new_front_proxy=wanted["ca_new_front_proxy_authority"],
+        weave_password=bool(weave_spec(wanted)["password_file"]),
+    )
+    problems += weave_problems(readings, wanted, pki)
     versions = _wanted_versions(wanted, catalogue)
     runs = runs or chapters()
     if versions:

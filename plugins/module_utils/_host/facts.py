@@ -22,6 +22,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host import id
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave import Weave, weave
 
 __all__ = ("CORDON", "UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
@@ -202,9 +203,18 @@ def _signing_since(run: Run) -> float | None:
     return None if started is None or started < written else started
 
 
+def _api(run: Run, path: str) -> str:
+    """Return the answer of the API server of this host; empty where it does not answer."""
+    return _output(run, [*_KUBECTL, _ADMIN, "get", f"--raw={path}"])
+
+
+def _weave(run: Run) -> Weave | None:
+    return weave(functools.partial(_api, run))
+
+
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
     try:
-        return nodes(json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", "--raw=/api/v1/nodes"])))
+        return nodes(json.loads(_api(run, "/api/v1/nodes")))
     except ValueError:
         # It does not answer.
         return {}
@@ -253,6 +263,7 @@ def collect(
     ports: t.Collection[int] | None = None,
     ask_api: bool = True,
     api_servers: t.Mapping[str, str] | None = None,
+    ask_weave: bool = True,
 ) -> dict[str, t.Any]:
     """Return the reading of this host.
 
@@ -260,15 +271,16 @@ def collect(
     :param ports: TCP ports whose owners are read; None for all.
     :param ask_api: ask the API server that the kubelet reaches for its version.
     :param api_servers: URLs of API servers that are not part of the run, by host.
+    :param ask_weave: ask the API server of this host for Weave Net and its password.
     """
     release = _os_release()
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
     unit_states = system.states(functools.partial(_output, run))
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
-    serves = units.get("kube-apiserver.service") == "active"
     identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
+    serves = units.get("kube-apiserver.service") == "active"
     return {
         "read_at": time.time(),
         "hostname": socket.gethostname(),
@@ -301,6 +313,7 @@ def collect(
             "signing_since": _signing_since(run),
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
             "api_versions": _api_versions(run, identity_read["api_server"], api_servers or {}),
+            "weave": _weave(run) if serves and ask_weave else None,
         },
         "own_node": _own_node(run, identity_read["kubelet_names"]) if ask_api else {},
         "nodes": _nodes(run) if serves else {},

@@ -322,8 +322,9 @@ ALLOWED = {
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations",
-    # Its functions of texts; host_facts reads with them too.
+    # Their functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave",
 }
 # The catalogue is read from its file, in one function.
 READS = {"catalogue.py": {"pathlib", "yaml"}}
