@@ -128,6 +128,9 @@ test-network: setup ## connections between pods, Services and hosts of the runni
 test-networks: setup ## test-network for every pod network, on labs of their own (NETWORK= for one; removes the lab)
 	@python tests/networks.py $(NETWORK)
 
+test-life: setup ## the running lab is upgraded, its keys and authorities rotated, its hosts change, under clients (LIFE=upgrade for one)
+	@python -m pytest -q tests/lab/life $(if $(LIFE),-k "$(LIFE)") --ansible-inventory=$(INVENTORY)
+
 test-faults: setup ## a client of the running lab while a part fails, and the recovery of etcd
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
 

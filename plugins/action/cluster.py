@@ -35,6 +35,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import PrivateKey, public_bytes
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import changed_files
 
 # The task sets the variable to false, and only --extra-vars win over that.
 _BECOME = (
@@ -116,6 +117,7 @@ class ActionModule(ActionBase):
                 encryption=self._encryption(str(wanted.get("cluster_pki_directory") or "")),
                 pki=_pki_directory(wanted.get("cluster_pki_directory")),
                 runs=chapters(task_vars.get("ansible_run_tags", ["all"]), task_vars.get("ansible_skip_tags", [])),
+                made=self._made(str(wanted.get("cluster_pki_directory") or "")),
             )
         except HardwayError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -126,6 +128,11 @@ class ActionModule(ActionBase):
             api["client_python"] = self._python(api["client_host"], task_vars)
         result.update(computed, changed=False, check_mode=self._task.check_mode)
         return result
+
+    def _made(self, directory: str) -> list[str]:
+        """Return the files that an earlier task of this run would have made in the PKI directory, in check mode."""
+        noted = changed_files() if self._task.check_mode else []
+        return [os.path.basename(path) for path in noted if os.path.dirname(path) == directory]
 
     def _encryption(self, directory: str) -> tuple[str, str] | None:
         """Return path and content of the encryption configuration, which may be a vault."""

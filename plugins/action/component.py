@@ -17,6 +17,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import SECRET_MARKS
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import UNIT_DIRECTORY
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.bundles import bundle
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import RunNotes, changed_files
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
@@ -177,6 +178,10 @@ class ActionModule(ActionBase):
         if "content" in entry:
             changing = [path for path in entry.get("made_from") or [] if os.path.realpath(path) in self._changing]
             return _CHANGED.format(changing[0]).encode() if changing else str(entry["content"]).encode()
+        if len(entry.get("bundle") or []) == 1:
+            entry["src"] = entry.pop("bundle")[0]
+        if entry.get("bundle"):
+            return bundle(self._read_or_render({**entry, "src": src}, task_vars) for src in entry["bundle"])
         return self._read_or_render(entry, task_vars) if "template" in entry or "src" in entry else None
 
     def _read_or_render(self, entry: dict[str, t.Any], task_vars: dict[str, t.Any]) -> bytes:

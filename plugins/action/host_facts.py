@@ -10,6 +10,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.needs import needs
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import API_PORT
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import node_address, url
 
 
 class ActionModule(ActionBase):
@@ -24,7 +26,10 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         if "hosts" in arguments:
             host, in_run = task_vars["inventory_hostname"], task_vars["ansible_play_hosts_all"]
-            arguments.update(needs(arguments.pop("hosts"), host, in_run))
+            hosts = arguments.pop("hosts")
+            arguments.update(needs(hosts, host, in_run))
+            if arguments.get("ask_api"):
+                arguments["api_servers"] = _left_out(hosts, in_run, task_vars["hostvars"])
         asked = time.time()
         result: dict[str, t.Any] = self._execute_module(
             module_name="hardway.kubernetes.host_facts", module_args=arguments, task_vars=task_vars
@@ -37,3 +42,11 @@ class ActionModule(ActionBase):
                 "most": round(reading["read_at"] - asked, 2),
             }
         return result
+
+
+def _left_out(
+    parts: t.Mapping[str, t.Any], in_run: t.Collection[str], variables: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> dict[str, str]:
+    """Return the URLs of the API servers that are not part of the run, by host."""
+    hosts = [host for host in parts.get("controllers", []) if host not in in_run and host in variables]
+    return {host: url(address, API_PORT) for host in hosts if (address := node_address(variables[host]))}

@@ -28,7 +28,8 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(
             {"cluster": {"type": "dict", "required": True}, "path": {"type": "path"}}
         )
-        found = report(arguments["cluster"], RunNotes("steps").read())
+        warnings = RunNotes("warnings").read()
+        found = report(arguments["cluster"], RunNotes("steps").read(), [note["text"] for note in warnings])
         result.update(found, changed=False, _ansible_verbose_always=True)
         result["msg"] = found["lines"]
         path = arguments["path"]

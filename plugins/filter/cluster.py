@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, flags, nodes
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import catalogue, flags, node_marks, nodes
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.merging import (
     kubeconfig_contexts,
@@ -63,7 +63,9 @@ class FilterModule:
             "image_names": image_names,
             "kubeconfig_contexts": kubeconfig_contexts,
             "kubeconfig_merge": kubeconfig_merge,
+            "node_patch": node_marks.node_patch,
             "release_versions": release_versions,
             "unready_nodes": nodes.unready_nodes,
+            "unready_pods": nodes.unready_pods,
         }
         return {name: _reported(function) for name, function in functions.items()}

@@ -240,13 +240,31 @@ spec:
         interrupts:
           description: Effect of a restart of one member. Empty where the others keep the quorum.
           type: str
+    encryption:
+      description:
+        - C(provider) and C(resources) of an encryption configuration that is created, or whose key is rotated.
+      type: dict
+      sample: {"provider": "secretbox", "resources": ["secrets"]}
     certificates:
       description: C(config), C(authorities) and C(certificates) as M(hardway.kubernetes.x509_cfssl_compat) takes them.
       type: dict
+    trust:
+      description:
+        - Paths of the files whose certificates hosts and kubeconfigs trust, by authority, the newest first.
+        - There is more than one while the authority is rotated.
+      type: dict
+      sample: {"ca": [/srv/kthw/ca.pem], "etcd-ca": [/srv/kthw/etcd-ca-next.pem, /srv/kthw/etcd-ca.pem]}
     kubeconfigs:
       description: Kubeconfigs as M(hardway.kubernetes.kubeconfig) takes them.
       type: list
       elements: dict
+    service_account_keys:
+      description:
+        - Files of the PKI directory with the keys whose service account tokens API servers accept. The first signs.
+          There are others while the key is rotated.
+      type: list
+      elements: str
+      sample: [service-account.pem]
     images:
       description: Full references of the container images that the cluster needs, by name in the release catalogue.
       type: dict
@@ -286,6 +304,15 @@ status:
             does not answer is left out.
           type: dict
           sample: {"ctl01": {"size": 16822272, "in_use": 14725120, "quota": 2147483648}}
+    authorities:
+      description:
+        - How far the rotation of each authority is, by its name.
+        - C(phase) is V(none) without a rotation. With V(next) a new authority is trusted beside the old one, which
+          signs. With V(previous) the new one signs, and the old one is still trusted. It is V(finishing) where hosts
+          still trust an authority that the PKI directory does not have any more.
+        - C(behind) has the hosts that do not trust exactly what the PKI directory has.
+      type: dict
+      sample: {"ca": {"phase": next, "behind": [wrk02]}}
     api_serves:
       description: Whether an API server runs on a controller that was read. True too when no controller was read, so
         that a run of other hosts expects the API to answer.
@@ -294,6 +321,56 @@ status:
       description: Nodes as an API server knows them, by name, see
         RV(hardway.kubernetes.host_facts#module:reading.nodes).
       type: dict
+    rotations:
+      description: How far rotations of keys are.
+      type: dict
+      contains:
+        problems:
+          description: Reasons why no key can be rotated in this run, such as a controller that is not part of it.
+          type: list
+          elements: str
+        service_account:
+          description: The rotation of the service account's key.
+          type: dict
+          contains:
+            phase:
+              description:
+                - V(none) without a rotation. With V(next), the new key is accepted and does not sign. With V(previous)
+                  it signs, and the old one is accepted.
+              type: str
+            keys:
+              description: SHA-256 of the public keys, by file of the PKI directory.
+              type: dict
+            behind:
+              description: Controllers that do not have the same keys as the PKI directory yet.
+              type: list
+              elements: str
+            wait:
+              description:
+                - Seconds until the last token of the previous key has ended. None in other phases, and where it is not
+                  known.
+              type: int
+        encryption:
+          description: The rotation of the key that encrypts objects in etcd.
+          type: dict
+          contains:
+            phase:
+              description:
+                - V(settled) without a rotation. With V(added), the newest key does not write yet. With V(first), it
+                  writes, and older ones read.
+              type: str
+            key:
+              description: Provider and name of the newest key. Empty where nothing is encrypted.
+              type: str
+              sample: secretbox key2
+            behind:
+              description: Controllers that do not have the same keys in the same order as the PKI directory yet.
+              type: list
+              elements: str
+            differences:
+              description: Those of RV(plan.problems) that a rotation solves.
+              type: list
+              elements: str
 plan:
   description: The plan of the run, from the status to the specification.
   returned: always
@@ -323,7 +400,7 @@ plan:
           type: str
           sample: "one at a time: no interruption"
     warnings:
-      description: Settings that are allowed and have a risk.
+      description: Settings and changes that are allowed and have a risk.
       type: list
       elements: str
     problems:
@@ -342,6 +419,11 @@ plan:
           restarted only while all of them are healthy. API servers that never ran, or were stopped, are left out.
       type: dict
       sample: {"etcd": {}, "apiserver": {"ctl01": ["https://10.240.0.12:6443/readyz"], "ctl02": []}}
+    removal:
+      description: Why a controller cannot be removed from the cluster, by controller. Empty for one that
+        C(playbooks/remove_controller.yml) can remove.
+      type: dict
+      sample: {"ctl01": [], "ctl02": []}
     etcd:
       description: Plan for the members of etcd.
       type: dict
@@ -360,6 +442,28 @@ plan:
           description: Why a host's data cannot be used.
           type: list
           elements: str
+    worker_batches:
+      description:
+        - Workers whose pods are moved away before they change, in batches that follow each other. They are those whose
+          kubelet gets another minor release, those whose containerd or runc changes where
+          C(worker_drain_on_runtime_change) is set, and those that an interrupted run left cordoned, which come first.
+      type: list
+      elements: list
+      sample: [["wrk01"], ["wrk02"]]
+    upgrade:
+      description: Steps of an upgrade besides the changes of the components.
+      type: dict
+      contains:
+        backup:
+          description: Whether a snapshot of etcd is saved before anything changes, because etcd or API servers do.
+          type: bool
+        workloads:
+          description: Whether the role P(hardway.kubernetes.preflight#role) asks the API what the upgrade would hurt.
+          type: bool
+        accepts:
+          description: Losses that C(worker_drain_accepts) accepts, by worker that is drained.
+          type: dict
+          sample: {"wrk01": ["local_data"]}
     summary:
       description: The plan as lines of text.
       type: list

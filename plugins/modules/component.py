@@ -103,6 +103,12 @@ options:
           - In check mode it may be missing, or named by an earlier M(hardway.kubernetes.x509_cfssl_compat) or
             M(hardway.kubernetes.kubeconfig) as one that it changes. The path on the host counts as changed then.
         type: str
+      bundle:
+        description:
+          - Files on the control node whose certificates together are the content, in this order, each content once.
+          - In check mode they are as O(files[].src).
+        type: list
+        elements: str
       content:
         description: The content itself.
         type: str
@@ -357,6 +363,7 @@ _FILE = {
     "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
     "template": {"type": "str"},
     "src": {"type": "str"},
+    "bundle": {"type": "list", "elements": "str"},
     "content": {"type": "str"},
     "made_from": {"type": "list", "elements": "path", "default": []},
     "target": {"type": "str"},
@@ -398,7 +405,7 @@ _ARGUMENTS = {
         "elements": "dict",
         "default": [],
         "options": _FILE,
-        "mutually_exclusive": [("template", "src", "content")],
+        "mutually_exclusive": [("template", "src", "bundle", "content")],
         "required_if": [("state", "link", ("target",))],
     },
     "unit": {"type": "dict", "options": _UNIT},

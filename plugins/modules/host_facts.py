@@ -38,8 +38,15 @@ options:
     description: Set by the action plugin. Whether RV(reading.identity.api_version) is read.
     type: bool
     default: true
+  api_servers:
+    description:
+      - Set by the action plugin. URLs of the API servers that are not part of the run, by host, for
+        RV(reading.identity.api_versions).
+    type: dict
+    default: {}
 notes:
-  - The action plugin of the same name derives O(ports) and O(ask_api) from O(hosts), and compares the clocks.
+  - The action plugin of the same name derives O(ports), O(ask_api) and O(api_servers) from O(hosts), and compares the
+    clocks.
 seealso:
   - module: hardway.kubernetes.cluster
 """
@@ -213,7 +220,7 @@ reading:
       contains:
         certificates:
           description:
-            - The certificates in the files of the authorities and of the service account's key, by path.
+            - The certificates in the files of the authorities and of the service account's keys, by path.
             - Of each C(certificate) and C(public_key), which are SHA-256 sums of their DER, and C(key), its algorithm
               and size.
           type: dict
@@ -223,6 +230,11 @@ reading:
             does not have a file of them.
           type: list
           elements: dict
+        signing_since:
+          description:
+            - Since when the host's API server signs with the service account's key that is there, in seconds since
+              1970. It is when the process started. None where it does not run, or is older than the key.
+          type: float
         issuers:
           description: Issuers of service account tokens that its API server accepts; the first is its own.
           type: list
@@ -237,6 +249,11 @@ reading:
           description: Version of the API server that answers there. Empty where none does. With O(hosts), empty too
             where the run has all controllers.
           type: str
+        api_versions:
+          description:
+            - Versions of the API servers that the run leaves out, by host, where the kubelet reaches them.
+          type: dict
+          sample: {"ctl02": "1.37.2"}
         kubelet_names:
           description: Names for which the host has the certificate of a node.
           type: list
@@ -244,8 +261,20 @@ reading:
     nodes:
       description:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
-          C(pod_cidr) and C(unschedulable). Empty where no API server runs.
+          C(pod_cidr), C(unschedulable), C(from_inventory), whether it has labels or taints of the inventory, and
+          C(cordoned_by_run) where C(playbooks/site.yml) cordoned it and did not finish. Empty where no API server runs.
       type: dict
+    own_node:
+      description:
+        - The same state of the host's own node, as its kubelet reads it. Empty where the API does not answer. With
+          O(hosts), empty too where the run has all controllers.
+      type: dict
+    api_servers:
+      description: Addresses of the API servers that run, from the EndpointSlice of the Service C(kubernetes), as the
+        API server of the host has it. Empty where no API server runs.
+      type: list
+      elements: str
+      sample: [10.240.0.11, 10.240.0.12]
     cni_configurations:
       description: Names of the files in C(/etc/cni/net.d) that a container runtime would take a network from.
       type: list
@@ -271,11 +300,13 @@ def main() -> None:
             "hosts": {"type": "dict"},
             "ports": {"type": "list", "elements": "int"},
             "ask_api": {"type": "bool", "default": True},
+            "api_servers": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     run = functools.partial(module.run_command, handle_exceptions=False)
-    reading = collect(run=run, ports=module.params["ports"], ask_api=module.params["ask_api"])
+    asked = {name: module.params[name] for name in ("ports", "ask_api", "api_servers")}
+    reading = collect(run=run, **asked)
     module.exit_json(changed=False, reading=reading)
 
 

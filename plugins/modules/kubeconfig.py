@@ -60,6 +60,13 @@ options:
       certificate_authority:
         description: The authority that signed the server's certificate, as a path or as PEM text.
         type: str
+      further_authorities:
+        description:
+          - Authorities that are trusted beside O(kubeconfigs[].certificate_authority), as paths or as PEM text, while
+            one of them replaces the other.
+          - They need O(kubeconfigs[].embed_certs=true).
+        type: list
+        elements: str
       tls_server_name:
         description: The name to expect in the server's certificate, if it is not the one in the URL.
         type: str
@@ -339,8 +346,8 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.requiremen
     CRYPTOGRAPHY_ERROR,
 )
 
-OF_CONTENT = ("server", "certificate_authority", "tls_server_name", "proxy_url", "client_certificate", "client_key",
-              "token", "exec")  # fmt: skip
+OF_CONTENT = ("server", "certificate_authority", "further_authorities", "tls_server_name", "proxy_url",
+              "client_certificate", "client_key", "token", "exec")  # fmt: skip
 EXEC_SPEC: dict[str, dict[str, object]] = {
     "command": {"type": "str", "required": True},
     "args": {"type": "list", "elements": "str", "default": []},
@@ -355,6 +362,7 @@ ENTRY_SPEC: dict[str, dict[str, object]] = {
     "cluster_name": {"type": "str"},
     "server": {"type": "str"},
     "certificate_authority": {"type": "str"},
+    "further_authorities": {"type": "list", "elements": "str"},
     "tls_server_name": {"type": "str"},
     "proxy_url": {"type": "str"},
     "user": {"type": "str"},

@@ -24,7 +24,7 @@ def backups(tmp_path):
     return directory
 
 
-def run(cluster, directory, *, keep=2, programs=None, **options):
+def run(cluster, directory, *, keep=2, programs=None, wait=0, **options):
     reached = cluster.options()
     environment = {
         "PATH": f"{programs or cluster.programs}:{os.environ['PATH']}",
@@ -37,7 +37,7 @@ def run(cluster, directory, *, keep=2, programs=None, **options):
         "ETCDCTL_KEY": reached["client_key"],
     }
     return subprocess.run(
-        ["sh", SCRIPT], env=environment, capture_output=True, text=True, timeout=60, check=False, **options
+        ["sh", SCRIPT, str(wait)], env=environment, capture_output=True, text=True, timeout=60, check=False, **options
     )
 
 
@@ -99,6 +99,22 @@ def test_etcd_does_not_answer(new_cluster, backups):
     assert failed.returncode == 1
     assert "the member does not answer; start etcd" in failed.stderr
     assert list(backups.iterdir()) == []
+
+
+def test_a_member_that_is_still_starting_is_waited_for(new_cluster, backups, tmp_path):
+    cluster = new_cluster("one")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "etcdutl").symlink_to(cluster.programs / "etcdutl")
+    # It answers from its third call on.
+    calls = tmp_path / "calls"
+    (programs / "etcdctl").write_text(
+        f'#!/bin/sh\necho >>{calls}; [ "$(wc -l <{calls})" -ge 3 ] || exit 1\nexec {cluster.programs}/etcdctl "$@"\n'
+    )
+    (programs / "etcdctl").chmod(0o755)
+    done = run(cluster, backups, programs=programs, wait=30)
+    assert done.returncode == 0, done.stderr
+    assert len(list(backups.iterdir())) == 1
 
 
 def test_an_alarm_is_named(empty_cluster, backups):

@@ -140,6 +140,8 @@ def own_namespace(cluster: Cluster, name: str, **labels: str) -> t.Iterator[str]
     remove = ("delete", "namespace", name, "--ignore-not-found", "--timeout=60s")
     cluster.kubectl(*remove)
     cluster.kubectl("create", "namespace", name)
+    account = ("--namespace", name, "get", "serviceaccount", "default", "--ignore-not-found", "--output=name")
+    wait_until(lambda: cluster.kubectl(*account), seconds=30, what="the namespace has its account")
     for mode, level in labels.items():
         cluster.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/{mode}={level}")
     yield name

@@ -51,6 +51,8 @@ def make_certificates(directory: pathlib.Path) -> None:
 
 def _flag(name: str, value: t.Any, directory: pathlib.Path) -> t.Any:
     """Return the value that a flag has here."""
+    if isinstance(value, list):
+        return [_flag(name, entry, directory) for entry in value]
     text = str(value)
     if text.startswith("/etc/kubernetes/config/"):
         return str(directory / pathlib.Path(text).name)

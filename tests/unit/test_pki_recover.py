@@ -67,6 +67,14 @@ def test_an_empty_directory_gets_what_hosts_have(recover):
     assert "secret key" not in done.stdout + done.stderr
 
 
+def test_a_key_that_is_being_rotated(recover):
+    for host in ("ctl01", "ctl02"):
+        (recover.home / host / "service-account-previous.pem").write_text("previous certificate\n")
+    done = recover()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content(recover.pki) == {**FILES, "service-account-previous.pem": "previous certificate\n"}
+
+
 def test_what_is_there_is_kept(recover):
     recover.pki.mkdir(mode=0o700)
     (recover.pki / "ca.pem").write_text("another one\n")

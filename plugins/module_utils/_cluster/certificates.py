@@ -101,7 +101,9 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
         request = csr(common_name, "Kubernetes", "ca_authority_subject", "ca_authority_key")
         # It signs no further authorities.
         limits = {"expiry": settings["ca_authority_expiry"], "pathlen": 0, "pathlenzero": True}
-        document = {"name": name, "csr": {**request, "ca": limits}}
+        document: Document = {"name": name, "csr": {**request, "ca": limits}}
+        if name in settings["ca_renew_authorities"]:
+            document["renew"] = True
         return {**document, "force": True, "regenerate_key": True} if new else document
 
     def leaf(
@@ -152,7 +154,9 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
     }
 
 
-def kubeconfigs(shape: Topology, *, cluster_name: str, local_server: str, server: str) -> list[Document]:
+def kubeconfigs(
+    shape: Topology, *, cluster_name: str, local_server: str, server: str, authorities: t.Sequence[str] = ("ca.pem",)
+) -> list[Document]:
     """Return the kubeconfigs of a cluster, as the module ``kubeconfig`` takes them.
 
     Controllers speak to the API server on their own host; kubelets, kube-proxy and the remote administrator go through
@@ -160,7 +164,10 @@ def kubeconfigs(shape: Topology, *, cluster_name: str, local_server: str, server
 
     :param local_server: URL of the API server on a controller's loopback.
     :param server: URL of the API for all other clients.
+    :param authorities: files of the authorities that clients trust: more than one while one is rotated.
     """
+
+    further = {"further_authorities": list(authorities[1:])} if authorities[1:] else {}
 
     def entry(
         name: str, user: str, address: str, *, certificate: str | None = None, context: str = "default"
@@ -170,7 +177,8 @@ def kubeconfigs(shape: Topology, *, cluster_name: str, local_server: str, server
             "path": f"{name}.kubeconfig",
             "cluster_name": cluster_name,
             "server": address,
-            "certificate_authority": "ca.pem",
+            "certificate_authority": authorities[0],
+            **further,
             "user": user,
             "client_certificate": f"{certificate}.pem",
             "client_key": f"{certificate}-key.pem",

@@ -13,8 +13,13 @@ import binascii
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import encryption_keys
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki import encryption as rotating
 
-__all__ = ("encryption_problems", "encryption_warnings")
+__all__ = ("encryption_problems", "encryption_rotation", "encryption_warnings", "setting_differences")
 
 _API = "apiserver.config.k8s.io/v1"
 _KIND = "EncryptionConfiguration"
@@ -115,30 +120,83 @@ def encryption_problems(path: str, text: str) -> list[str]:
     return [f"{path}: {problem}" for problem in problems]
 
 
-def encryption_warnings(path: str, text: str, settings: Settings) -> list[str]:
+def _made_with(document: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the settings with which a document would be created, as far as there are any."""
+    found: dict[str, t.Any] = {"ca_encryption_resources": rotating.resources(document)}
+    try:
+        key = rotating.newest(document)
+    except PkiError:
+        key = None
+    # A file with a provider that the setting does not offer is the user's own.
+    if key and key.provider in _CREATED:
+        found["ca_encryption_provider"] = key.provider
+    return found
+
+
+def setting_differences(path: str, text: str, settings: Settings, *, exists: bool) -> list[str]:
+    """Return the settings that a file does not have.
+
+    The newest key decides: a rotation to what the settings say may be under way.
+
+    :param path: of the file, for the messages.
+    :param text: its content.
+    :param settings: those with which the file would be created.
+    :param exists: whether there is a cluster whose objects the file encrypts.
+    """
+    if encryption_problems(path, text):
+        return []
+    way = (
+        "to change that on a running cluster, run playbooks/rotate_encryption_key.yml; to keep it, set {name}: {value}"
+        if exists
+        else "the file decides"
+    )
+    return [
+        f"{path} has {_words(value)}, {name} of the inventory says {_words(settings[name])}; "
+        + way.format(name=name, value=f"[{_words(value)}]" if isinstance(value, list) else value)
+        for name, value in sorted(_made_with(_parsed(text)[0]).items(), reverse=True)
+        if (sorted(value) != sorted(settings[name]) if isinstance(value, list) else value != settings[name])
+    ]
+
+
+def encryption_rotation(
+    shape: Topology, readings: t.Mapping[str, Reading], file: tuple[str, str] | None, settings: Settings
+) -> dict[str, t.Any]:
+    """Return ``phase``, ``key``, ``behind`` and ``differences``, as the RETURN of the module ``cluster`` has them.
+
+    :param readings: of ``host_facts``, by host of the run.
+    :param file: path and content of the encryption configuration; None where there is none, or no cluster.
+    :param settings: those with which the file would be created.
+    """
+    found: dict[str, t.Any] = {"phase": "settled", "key": "", "behind": [], "differences": []}
+    if not file or encryption_problems(*file):
+        return found
+    path, text = file
+    found["differences"] = setting_differences(path, text, settings, exists=True)
+    document = _parsed(text)[0]
+    try:
+        key = rotating.newest(document)
+        found.update(phase=rotating.phase(document), key=str(key or ""))
+    except PkiError:
+        return found
+    own = encryption_keys(text)
+    for host in shape["controllers"]:
+        read = (readings.get(host) or {}).get("identity", {}).get("encryption_keys")
+        if read is not None and read != own:
+            found["behind"].append(host)
+    return found
+
+
+def encryption_warnings(path: str, text: str) -> list[str]:
     """Return what API servers accept and should be known.
 
     :param path: of the file, for the messages.
     :param text: its content, without a problem.
-    :param settings: those with which the file would be created.
     """
     if encryption_problems(path, text):
         return []
-    entries = _parsed(text)[0]["resources"]
-    first = entries[0]
-    found = {
-        "ca_encryption_provider": next(iter(first["providers"][0])),
-        "ca_encryption_resources": [str(resource) for resource in first["resources"]],
-    }
-    differences = [
-        f"{path} has {_words(value)}, {name} of the inventory says {_words(settings[name])}; the file decides"
-        for name, value in found.items()
-        # A file with a provider that the setting does not offer is the user's own.
-        if value != settings[name] and (name != "ca_encryption_provider" or value in _CREATED)
-    ]
-    return differences + [
+    return [
         f"{path}: the first provider of {', '.join(map(str, entry['resources']))} is identity, so that they are "
         "written to etcd unencrypted; the first provider writes, all of them read"
-        for entry in entries
+        for entry in _parsed(text)[0]["resources"]
         if "identity" in entry["providers"][0]
     ]

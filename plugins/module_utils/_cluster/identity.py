@@ -4,7 +4,11 @@
 """Compare the PKI directory with the keys on the hosts: a run never gives a cluster the keys of another one.
 
 Authorities and the service account's key are compared by public key, so that a renewed certificate is the same. Of
-encryption keys the directory may have more than hosts, in any order, and not fewer.
+encryption keys the directory may have more than hosts, in any order, and not fewer, but for those that a rotation has
+removed from it. While the service account's key is rotated, hosts may have any of its keys that the directory has.
+
+While an authority is rotated, hosts trust several. The first one of a host is the newest, and the directory must have
+it: hosts may trust one that the directory does not have any more, and not one that it does not have yet.
 """
 
 from __future__ import annotations
@@ -13,11 +17,16 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import FILES as TRUST_FILES
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import ON_HOSTS, parts
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import certificates, encryption_keys
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 
-__all__ = ("FILES", "PkiIdentity", "identity_problems", "pki_identity")
+__all__ = ("FILES", "PkiIdentity", "beside", "identity_problems", "pki_identity")
 
 _ENCRYPTION = "encryption-config.yaml"
+# With the keys that rotate_encryption_key.yml has removed: nothing is encrypted with them any more.
+_RETIRED = "encryption-config-previous.yaml"
 _ACCOUNT, _ACCOUNT_KEY = "service-account.pem", "service-account-key.pem"
 _ETCD_AUTHORITY = "etcd-ca.pem"
 _AUTHORITIES = {
@@ -25,13 +34,19 @@ _AUTHORITIES = {
     _ETCD_AUTHORITY: "authority of etcd",
     "front-proxy-ca.pem": "front proxy authority",
 }
+
+
+def beside(name: str) -> list[str]:
+    """Return the files of the certificates that a rotation has beside this one: the next, and the previous."""
+    base = name[: -len(".pem")]
+    return [f"{other}.pem" for other in (next_name(base), previous_name(base))]
+
+
 #: Files of the PKI directory whose texts are compared.
-FILES = (*_AUTHORITIES, _ACCOUNT, _ACCOUNT_KEY, _ENCRYPTION)
+FILES = (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT), _ACCOUNT_KEY, _ENCRYPTION, _RETIRED)
 _VAULT = "$ANSIBLE_VAULT"
-_ON_HOSTS = {
-    "ca.pem": ("/var/lib/kubernetes/ca.pem",),
-    _ETCD_AUTHORITY: ("/etc/etcd/ca.pem", "/var/lib/kubernetes/etcd-ca.pem"),
-    "front-proxy-ca.pem": ("/var/lib/kubernetes/front-proxy-ca.pem",),
+_ON_HOSTS: dict[str, tuple[str, ...]] = {
+    **{f"{name}.pem": tuple(paths) for name, paths in ON_HOSTS.items()},
     _ACCOUNT: ("/var/lib/kubernetes/service-account.pem",),
 }
 _UNITS = ("etcd.service", "kube-apiserver.service", "kubelet.service")
@@ -46,6 +61,8 @@ class PkiIdentity(t.TypedDict):
     keys: dict[str, list[str]]
     #: As ``host_facts`` has them; None without the file.
     encryption_keys: list[dict[str, str]] | None
+    #: Keys that the last rotation removed.
+    retired_keys: list[dict[str, str]]
     #: Files that are not compared: encrypted with Ansible Vault, or unreadable.
     skipped: list[str]
 
@@ -63,7 +80,7 @@ def pki_identity(
     readable = {name: text for name, text in texts.items() if text is not None and name not in skipped}
     keys = {
         name: [found["public_key"] for found in certificates(readable[name])]
-        for name in (*_AUTHORITIES, _ACCOUNT)
+        for name in (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT))
         if name in readable
     }
     # The key decides; its certificate is issued again where it does not fit.
@@ -74,6 +91,7 @@ def pki_identity(
         "directory": directory,
         "keys": keys,
         "encryption_keys": None if encryption is None else encryption_keys(encryption),
+        "retired_keys": encryption_keys(readable.get(_RETIRED, "")),
         "skipped": skipped,
     }
 
@@ -121,28 +139,73 @@ def _groups(hosts: t.Mapping[str, set[str]]) -> list[tuple[list[str], set[str]]]
     return groups
 
 
+def _rotates(pki: PkiIdentity, name: str, hosts: t.Mapping[str, set[str]]) -> bool:
+    """Return whether hosts have no other keys than those that a rotation has in the directory.
+
+    Hosts may still sign with the previous key. Those that have a key which the directory does not have are ahead of it,
+    and are not turned back.
+    """
+    base = _ACCOUNT if name == _ACCOUNT_KEY else name
+    known = {key for file in beside(base) for key in pki["keys"].get(file, [])}
+    current = pki["keys"].get(name)
+    return bool(known and current) and all(keys <= known.union(current or ()) for keys in hosts.values())
+
+
 def _file_problems(pki: PkiIdentity, name: str, what: str, hosts: t.Mapping[str, set[str]]) -> list[str]:
     """Compare one key of the directory with that of hosts."""
+    if _rotates(pki, name, hosts):
+        return []
     groups = _groups(hosts)
     if len(groups) > 1:
-        owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
-        own = set(pki["keys"].get(name, []))
-        foreign = [host for names, keys in groups if own and not keys & own for host in names]
-        whose = f". {', '.join(foreign)} would get other keys" if foreign else ""
-        return [
-            f"hosts have different keys of the {what} (SHA-256 {owners}), so that they belong to different "
-            f"clusters{whose}; take the hosts of the other cluster out of the inventory, or wipe them"
-        ]
+        return [_apart(groups, what, set(pki["keys"].get(name, [])))]
     if not groups or name not in pki["keys"]:
         return []
     names, keys = groups[0]
-    if keys & set(pki["keys"][name]):
+    if keys & _trusted(pki, name):
         return []
     return [
         f"cluster_pki_directory {pki['directory']}: {name} is another {what} than that of {', '.join(names)} (SHA-256 "
         f"of the public key {_short(pki['keys'][name]) or 'unreadable'}, on the hosts {_short(keys)}), so that it "
         "belongs to another cluster; put this cluster's own directory there, from the machine that built it or from a "
         "backup. For a new cluster, take hosts that do not belong to one"
+    ]
+
+
+def _apart(groups: t.Iterable[tuple[list[str], set[str]]], what: str, own: set[str]) -> str:
+    """Return what is said where hosts have keys of different clusters.
+
+    :param own: keys of the PKI directory.
+    """
+    owners = "; ".join(f"{', '.join(names)}: {_short(keys)}" for names, keys in groups)
+    foreign = [host for names, keys in groups if own and not keys & own for host in names]
+    whose = f". {', '.join(foreign)} would get other keys" if foreign else ""
+    return (
+        f"hosts have different keys of the {what} (SHA-256 {owners}), so that they belong to different "
+        f"clusters{whose}; take the hosts of the other cluster out of the inventory, or wipe them"
+    )
+
+
+def _trusted(pki: PkiIdentity, name: str) -> set[str]:
+    """Return the public keys of a file, of an authority with those of the next and the previous one."""
+    files = parts(name[: -len(".pem")]) if name in _AUTHORITIES else (name,)
+    return {key for file in files for key in pki["keys"].get(file, [])}
+
+
+def _turned_back(pki: PkiIdentity, name: str, identities: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Return whether hosts trust an authority that the directory does not have yet: its rotation would be undone."""
+    own = _trusted(pki, name)
+    newest: dict[str, list[str]] = {}
+    for host, identity in identities.items():
+        for path in _ON_HOSTS[name]:
+            found = [entry["public_key"] for entry in identity["certificates"].get(path, [])]
+            if own & set(found) and found[0] not in own:
+                newest.setdefault(found[0], []).append(host)
+    return [
+        f"cluster_pki_directory {pki['directory']}: {name} is older than the {_AUTHORITIES[name]} that "
+        f"{', '.join(dict.fromkeys(names))} also trust (SHA-256 of the public key {_short([key])}): the directory is "
+        "from before a rotation, and a run would undo it. Bring the directory back, whole, from the machine that "
+        "rotated the authority or from a newer backup"
+        for key, names in newest.items()
     ]
 
 
@@ -166,7 +229,7 @@ def _encryption_problems(pki: PkiIdentity, identities: t.Mapping[str, t.Mapping[
     lacking: dict[str, list[str]] = {}
     for host, identity in identities.items():
         for key in identity["encryption_keys"] or []:
-            if key not in own:
+            if key not in own and key not in pki["retired_keys"]:
                 text = f"{key['provider']} {key['name']} (SHA-256 of the secret {key['sha256'][:16]})"
                 lacking.setdefault(text, []).append(host)
     return [
@@ -220,6 +283,7 @@ def identity_problems(
         if hosts:
             wanted[compared] = hosts
         problems += _file_problems(pki, compared, what, hosts)
+        problems += _turned_back(pki, name, identities) if name in _AUTHORITIES else []
     encrypting = [host for host, identity in identities.items() if identity["encryption_keys"] is not None]
     if encrypting:
         wanted[_ENCRYPTION] = encrypting

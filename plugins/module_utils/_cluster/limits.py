@@ -30,6 +30,9 @@ RANGES: t.Mapping[str, Range] = {
     "lb_connections_per_address": Range(0, "0 means no limit"),
     "controller_manager_terminated_pod_gc_threshold": Range(0, "0 keeps all"),
     "worker_pod_pids_limit": Range(-1, "-1 means no limit"),
+    "worker_shutdown_grace_period": Range(0, "0 means that pods are not waited for"),
+    "worker_shutdown_grace_period_critical": Range(0, "0 leaves all of the time to ordinary pods"),
+    "worker_drain_timeout": Range(1, "without a deadline, a disruption budget could stop a drain for ever"),
 }
 
 #: Times as Go writes them, by setting: the least number of seconds, and the same in Go's words.
@@ -70,9 +73,25 @@ def _wrong(settings: Settings) -> list[str]:
     ]
 
 
-def limit_problems(values: t.Mapping[str, Settings]) -> list[str]:
+def _shutdown(settings: Settings, defaults: Settings) -> list[str]:
+    whole, critical = (
+        settings.get(name, defaults.get(name))
+        for name in ("worker_shutdown_grace_period", "worker_shutdown_grace_period_critical")
+    )
+    if not isinstance(whole, int) or not isinstance(critical, int) or critical <= whole:
+        return []
+    return [
+        f"worker_shutdown_grace_period_critical: {critical} is more than worker_shutdown_grace_period {whole}, of "
+        f"which it is a part; allowed: 0 to {whole}"
+    ]
+
+
+def limit_problems(values: t.Mapping[str, Settings], defaults: Settings) -> list[str]:
     """Return which numbers and times are out of their range, each problem once with the hosts that have it.
 
     :param values: settings by host.
+    :param defaults: settings of the cluster, for what a host does not set.
     """
-    return argument_problems({host: _wrong(given) + _short(given) for host, given in values.items()})
+    return argument_problems(
+        {host: _wrong(given) + _short(given) + _shutdown(given, defaults) for host, given in values.items()}
+    )

@@ -1,14 +1,14 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether nodes are ready, from the Node objects of the API or from the readings."""
+"""Whether nodes and their pods are ready, from the Node objects of the API or from the readings."""
 
 from __future__ import annotations
 
 import datetime
 import typing as t
 
-__all__ = ("unready_nodes",)
+__all__ = ("unready_nodes", "unready_pods")
 
 
 def unready_nodes(
@@ -42,6 +42,27 @@ def unready_nodes(
         return bool(heartbeats[name]) and _epoch(heartbeats[name]) >= int((readings or {})[name]["read_at"])
 
     return [name for name in names if not ready(name)]
+
+
+def unready_pods(pods: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Return the pods that should be ready and are not, as ``NAMESPACE/NAME``.
+
+    Pods that have ended, and those that are being deleted, do not count.
+
+    :param pods: Pod objects of the API.
+    """
+
+    def ready(pod: t.Mapping[str, t.Any]) -> bool:
+        conditions = pod.get("status", {}).get("conditions") or []
+        return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
+
+    return [
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        for pod in pods
+        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        and not pod["metadata"].get("deletionTimestamp")
+        and not ready(pod)
+    ]
 
 
 def _kubelet_ran(name: str, readings: t.Mapping[str, t.Mapping[str, t.Any]] | None) -> bool:

@@ -12,10 +12,13 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec i
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import url
 
-__all__ = ("MEMBERSHIP", "Change", "changes", "report", "summary")
+__all__ = ("DRAIN", "MEMBERSHIP", "Change", "changes", "report", "summary")
 
 #: Component of changes to the list of etcd's members.
 MEMBERSHIP = "etcd membership"
+#: Component of the turns of workers whose pods are moved away.
+DRAIN = "drain"
+_ON_WORKERS = ("containerd", "kubelet", "kube-proxy")
 
 # The components of each part, in the order of a run.
 _CHAPTERS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -54,7 +57,7 @@ def _versions(name: str, reading: Reading, spec: Spec, host: str) -> str:
     return f"{name} {found} -> {wanted}" if found else f"install {name} {wanted}"
 
 
-def _effect(component: str, spec: Spec, *, runs: bool) -> str:
+def _effect(component: str, spec: Spec, *, runs: bool, drained: bool) -> str:
     if not runs:
         return ""
     if component == "etcd":
@@ -67,11 +70,11 @@ def _effect(component: str, spec: Spec, *, runs: bool) -> str:
             return f"the API does not answer while {first} restarts: nodes and clients use it alone"
         return "one at a time: no interruption"
     if component in ("containerd", "kubelet"):
-        return "pods go on running"
+        return "after its pods have moved to other workers" if drained else "pods go on running"
     return ""
 
 
-def _component_changes(spec: Spec, status: Status) -> list[Change]:
+def _component_changes(spec: Spec, status: Status, drained: t.Container[str]) -> list[Change]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for component, part, unit, names in _CHAPTERS:
         for host in spec["topology"][part]:
@@ -83,7 +86,7 @@ def _component_changes(spec: Spec, status: Status) -> list[Change]:
             if unit and not runs:
                 words.append("start")
             if words:
-                key = (component, ", ".join(words), _effect(component, spec, runs=runs))
+                key = (component, ", ".join(words), _effect(component, spec, runs=runs, drained=host in drained))
                 found.setdefault(key, []).append(host)
     return [
         {"hosts": hosts, "component": component, "change": change, "effect": effect}
@@ -119,15 +122,60 @@ def _node_changes(spec: Spec, status: Status) -> list[Change]:
     return [{"hosts": joining, "component": "node", "change": "join the cluster", "effect": ""}] if joining else []
 
 
-def changes(spec: Spec, status: Status, membership: Membership) -> list[Change]:
+def _backup_changes(spec: Spec, status: Status, directory: str) -> list[Change]:
+    source = next(host for host in spec["topology"]["etcd"] if status["hosts"][host])
+    place = directory or ".etcd-backup beside the inventory"
+    return [
+        {
+            "hosts": [source],
+            "component": "etcd backup",
+            "change": f"save a snapshot first, and keep it on the control node in {place}",
+            "effect": "no interruption",
+        }
+    ]
+
+
+def _drain_changes(batches: t.Sequence[t.Sequence[str]]) -> list[Change]:
+    """Return the turns of the workers whose pods are moved away."""
+    hosts = [host for batch in batches for host in batch]
+    if not hosts:
+        return []
+    order = "one worker after the other"
+    if len(hosts) > len(batches):
+        order = f"in batches, one after the other: {'; '.join(', '.join(batch) for batch in batches)}"
+    return [
+        {
+            "hosts": hosts,
+            "component": DRAIN,
+            "change": f"cordon, drain, change, wait until node and pods are ready, uncordon, {order}",
+            "effect": "pods move to other workers; disruption budgets are kept",
+        }
+    ]
+
+
+def changes(
+    spec: Spec,
+    status: Status,
+    membership: Membership,
+    *,
+    batches: t.Sequence[t.Sequence[str]] = (),
+    backup: str | None = None,
+) -> list[Change]:
     """Return the differences that inventory and readings show, in the order in which a run deals with them.
 
     Files are compared when a run gets to them: ``playbooks/plan.yml`` adds what each component would change.
+
+    :param batches: the workers that are drained, see :func:`rollout.batches`.
+    :param backup: directory for the snapshot that is saved first, empty for the role's own; None to save none.
     """
-    components = _component_changes(spec, status)
+    drain = _drain_changes(batches)
+    components = _component_changes(spec, status, [host for batch in batches for host in batch])
     etcd = [change for change in components if change["component"] == "etcd"]
-    others = [change for change in components if change["component"] != "etcd"]
-    return etcd + _membership_changes(spec, status, membership) + others + _node_changes(spec, status)
+    nodes = [change for change in components if change["component"] in _ON_WORKERS]
+    others = [change for change in components if change not in etcd and change not in nodes]
+    first = [] if backup is None else _backup_changes(spec, status, backup)
+    members = _membership_changes(spec, status, membership)
+    return first + etcd + members + others + drain + nodes + _node_changes(spec, status)
 
 
 def summary(spec: Spec, status: Status, plan: t.Mapping[str, t.Any], *, nothing: str = _COMPARED_LATER) -> list[str]:
@@ -174,11 +222,14 @@ def _noted(notes: t.Iterable[t.Mapping[str, t.Any]], order: t.Sequence[str]) -> 
     return said
 
 
-def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def report(
+    cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.Any]], warnings: t.Sequence[str] = ()
+) -> dict[str, t.Any]:
     """Return the plan of a whole run: ``changes``, ``warnings`` and ``problems`` as data, and ``lines`` of text.
 
     :param cluster: the documented value.
     :param notes: ``host``, ``component``, ``steps`` and ``effect`` of each component that would change, in order.
+    :param warnings: of later tasks, which come after those of the plan.
     """
     plan = cluster["plan"]
     noted = _noted(notes, cluster["spec"].get("topology", {}).get("hosts", []))
@@ -192,6 +243,6 @@ def report(cluster: t.Mapping[str, t.Any], notes: t.Iterable[t.Mapping[str, t.An
         if not (members_said and change["component"] == MEMBERSHIP)
         if (hosts := [host for host in change["hosts"] if (host, change["component"]) not in said])
     ]
-    whole = {"changes": derived + noted, "warnings": plan["warnings"], "problems": plan["problems"]}
+    whole = {"changes": derived + noted, "warnings": [*plan["warnings"], *warnings], "problems": plan["problems"]}
     lines = summary(cluster["spec"], cluster["status"], whole, nothing="Nothing to do.")
     return {**whole, "lines": lines}

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
-__all__ = ("Chapters", "chapters", "release_problems")
+__all__ = ("Chapters", "chapters", "parsed_version", "release_problems")
 
 #: Major, minor, patch.
 Version = tuple[int, int, int]
@@ -29,6 +29,8 @@ _PROGRAMS = {
     "kubelet": "workers",
     "kube-proxy": "workers",
 }
+#: Programs beside the API server that must not be newer, by chapter.
+_CLIENTS = {"controller_manager": "kube-controller-manager", "scheduler": "kube-scheduler"}
 #: A kubelet may be this many minor releases older than an API server.
 _OLDER_KUBELET = 3
 
@@ -43,7 +45,8 @@ def chapters(tags: t.Iterable[str] = ("all",), skipped: t.Iterable[str] = ()) ->
     return lambda name: bool({"all", "tagged", name} & chosen) and not {"all", "tagged", name} & left_out
 
 
-def _version(text: t.Any) -> Version | None:
+def parsed_version(text: t.Any) -> Version | None:
+    """Return major, minor and patch of a version such as ``v1.37.2`` or ``1.37``; None where the text is not one."""
     found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", str(text))
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
@@ -51,8 +54,8 @@ def _version(text: t.Any) -> Version | None:
 def _found(shape: Topology, readings: t.Mapping[str, Reading], program: str) -> dict[str, Version]:
     """Return the versions of a program by host of the part that runs it."""
     part: list[str] = shape[_PROGRAMS[program]]  # type: ignore[literal-required]
-    versions = {host: _version((readings.get(host) or {}).get("programs", {}).get(program)) for host in part}
-    return {host: version for host, version in versions.items() if version}
+    versions = {host: parsed_version((readings.get(host) or {}).get("programs", {}).get(program)) for host in part}
+    return {host: found for host, found in versions.items() if found}
 
 
 def _text(version: Version) -> str:
@@ -68,7 +71,7 @@ def _older(shape: Topology, readings: t.Mapping[str, Reading], versions: t.Mappi
     problems = []
     for program in _PROGRAMS:
         component = "etcd" if program == "etcd" else "kubernetes"
-        wanted = _version(versions[component])
+        wanted = parsed_version(versions[component])
         newer = {host: found for host, found in _found(shape, readings, program).items() if wanted and found > wanted}
         if not newer:
             continue
@@ -83,7 +86,7 @@ def _older(shape: Topology, readings: t.Mapping[str, Reading], versions: t.Mappi
 
 def _skipped(program: str, component: str, found: t.Mapping[str, Version], wanted: str) -> list[str]:
     """Return whether more than one minor release would be skipped."""
-    new = _version(wanted)
+    new = parsed_version(wanted)
     behind = {host: version for host, version in found.items() if new and new[:2] > (version[0], version[1] + 1)}
     if not behind:
         return []
@@ -93,6 +96,21 @@ def _skipped(program: str, component: str, found: t.Mapping[str, Version], wante
     return [
         f"{program}: {_named(behind)}, the inventory says {wanted}; one minor release at a time: set {way} first, run "
         "site.yml, then go on"
+    ]
+
+
+def _newer_clients(shape: Topology, readings: t.Mapping[str, Reading], wanted: Version, runs: Chapters) -> list[str]:
+    """Return the controller managers and schedulers that would be newer than an API server of the run."""
+    if runs("apiserver"):
+        return []
+    servers = _found(shape, readings, "kube-apiserver")
+    behind = {host: found for host, found in servers.items() if found[:2] < wanted[:2]}
+    return [
+        f"{program}: {', '.join(behind)} would get {_text(wanted)}, newer than kube-apiserver ({_named(behind)}), "
+        f"which this run leaves out; {program} must not be newer: run site.yml with the tag apiserver too, or without "
+        "tags"
+        for chapter, program in _CLIENTS.items()
+        if behind and runs(chapter)
     ]
 
 
@@ -112,9 +130,12 @@ def _newer_kubelets(shape: Topology, readings: t.Mapping[str, Reading], wanted: 
 
 
 def _reached(readings: t.Mapping[str, Reading], workers: t.Iterable[str]) -> dict[str, Version]:
-    """Return the versions of the API servers that answer kubelets: of a controller that is not in the run."""
-    versions = {host: _version(readings[host].get("identity", {}).get("api_version")) for host in workers}
-    return {f"reached from {host}": version for host, version in versions.items() if version}
+    """Return the versions of the API servers that answer kubelets: of controllers that are not in the run."""
+    identities = {host: readings[host].get("identity", {}) for host in workers}
+    # By name where a kubelet reaches them one by one: a load balancer leads to any of them.
+    texts = {name: text for found in identities.values() for name, text in found.get("api_versions", {}).items()}
+    texts.update({f"reached from {host}": found.get("api_version") for host, found in identities.items()})
+    return {name: found for name, text in texts.items() if (found := parsed_version(text))}
 
 
 def _old_kubelets(shape: Topology, readings: t.Mapping[str, Reading], wanted: Version, runs: Chapters) -> list[str]:
@@ -123,7 +144,7 @@ def _old_kubelets(shape: Topology, readings: t.Mapping[str, Reading], wanted: Ve
         name: version
         for found in readings.values()
         for name, node in (found.get("nodes") or {}).items()
-        if (version := _version(node["version"]))
+        if (version := parsed_version(node["version"]))
     }
     known.update(_found(shape, readings, "kubelet"))
     old = {host: version for host, version in known.items() if version[1] + _OLDER_KUBELET < wanted[1]}
@@ -151,12 +172,13 @@ def release_problems(
     :param runs: see :func:`chapters`.
     :param exists: whether there is a cluster; on hosts of a build that stopped nothing is refused.
     """
-    wanted = _version(versions["kubernetes"])
+    wanted = parsed_version(versions["kubernetes"])
     if not exists or not wanted:
         return []
     servers, members = _found(shape, readings, "kube-apiserver"), _found(shape, readings, "etcd")
     problems = _older(shape, readings, versions)
     problems += _skipped("kube-apiserver", "kubernetes", servers, versions["kubernetes"])
     problems += _skipped("etcd", "etcd", members, versions["etcd"])
+    problems += _newer_clients(shape, readings, wanted, runs)
     problems += _newer_kubelets(shape, readings, wanted, runs)
     return problems + _old_kubelets(shape, readings, wanted, runs)

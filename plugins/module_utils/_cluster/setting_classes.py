@@ -31,6 +31,7 @@ _UNIT = Class("rolling", "its program restarts, one host at a time")
 _CERTIFICATE = Class("rolling", "certificates are issued again; what reads them reloads or restarts")
 _NGINX = Class("rolling", "nginx reloads")
 _MADE = Class("fixed", "existing.py compares it with the units and files of the hosts")
+_ROTATED = "another value than the file's is refused, and rotate_encryption_key.yml changes the file"
 _FLAGS = "existing.py compares the flags that cannot change; the others are carried through"
 
 #: By option, in the order of the roles' argument specifications.
@@ -55,6 +56,7 @@ CLASSES: dict[str, Class] = {
     "apiserver_verbosity": _UNIT,
     "apiserver_extra_flags": Class("checked", f"issuer, etcd prefix, service network, port range: {_FLAGS}"),
     "apiserver_timeout": _RUN,
+    "apiserver_removed": _RUN,
     # ca
     "ca_subject": _CERTIFICATE,
     "ca_authority_subject": Class("fixed", "x509_cfssl_compat refuses an authority that differs from its CSR"),
@@ -64,8 +66,9 @@ CLASSES: dict[str, Class] = {
     "ca_expiry": _CERTIFICATE,
     "ca_admin_expiry": _CERTIFICATE,
     "ca_new_front_proxy_authority": Class("rolling", "API servers read the new authority by themselves"),
-    "ca_encryption_provider": Class("safe", "it is read once; a file that differs is named in a warning"),
-    "ca_encryption_resources": Class("safe", "it is read once; a file that differs is named in a warning"),
+    "ca_renew_authorities": Class("rolling", "programs that trust the authority restart, one host at a time"),
+    "ca_encryption_provider": Class("checked", f"encryption.py: {_ROTATED}"),
+    "ca_encryption_resources": Class("checked", f"encryption.py: {_ROTATED}"),
     "ca_extra_sans": _CERTIFICATE,
     # client
     "client_home": _SYSTEM,
@@ -158,11 +161,15 @@ CLASSES: dict[str, Class] = {
     "smoke_test_health_name": _RUN,
     "smoke_test_timeout": _RUN,
     # worker
+    "worker_labels": _OBJECT,
+    "worker_taints": Class("safe", "an object of the API; NoExecute evicts pods, which is its purpose"),
     "worker_packages": _SYSTEM,
     "worker_sysctls": _SYSTEM,
     "worker_image_archives": _NEXT,
     "worker_swap_off": _UNIT,
     "worker_resolv_conf": _UNIT,
+    "worker_shutdown_grace_period": Class("rolling", "the kubelet restarts; pods that run stay"),
+    "worker_shutdown_grace_period_critical": Class("rolling", "the kubelet restarts; pods that run stay"),
     "worker_pod_pids_limit": Class("rolling", "the kubelet restarts; pods that run keep theirs"),
     "worker_kube_reserved": Class("rolling", "the kubelet restarts; pods that run stay"),
     "worker_system_reserved": Class("rolling", "the kubelet restarts; pods that run stay"),
@@ -173,4 +180,7 @@ CLASSES: dict[str, Class] = {
     "worker_verbosity": _UNIT,
     "worker_timeout": _RUN,
     "worker_drain_timeout": _RUN,
+    "worker_max_unavailable": _RUN,
+    "worker_drain_on_runtime_change": _RUN,
+    "worker_drain_accepts": _RUN,
 }

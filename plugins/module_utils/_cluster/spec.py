@@ -27,6 +27,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certif
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import environment
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import trust
 
 __all__ = ("API_PORT", "ETCD_CLIENT_PORT", "TLS_CIPHER_SUITES", "Spec", "specification")
 
@@ -94,12 +95,17 @@ def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
 
 
 def specification(
-    shape: Topology, settings: Settings, catalogue: Catalogue, architectures: t.Mapping[str, str | None]
+    shape: Topology,
+    settings: Settings,
+    catalogue: Catalogue,
+    architectures: t.Mapping[str, str | None],
+    files: t.Container[str] = (),
 ) -> Spec:
     """Return the specification of the cluster.
 
     :param settings: of all roles, see :func:`settings.settings`.
     :param architectures: ``amd64`` or ``arm64`` by host; a host that was not read has no programs.
+    :param files: names of the files of the PKI directory, see :data:`trust.FILES`.
     :raises CatalogueError: the catalogue does not have the release, a component or an image.
     :raises ValueError: a network of the settings is not a network.
     """
@@ -118,6 +124,7 @@ def specification(
         for architecture in sorted({found for found in architectures.values() if found})
     }
     api = _api(shape, settings)
+    trusted = trust(str(settings["cluster_pki_directory"]), files)
     return {
         "name": settings["cluster_name"],
         "release": release,
@@ -145,12 +152,18 @@ def specification(
         },
         "api": api,
         "etcd": _etcd(shape),
+        "encryption": {
+            "provider": settings["ca_encryption_provider"],
+            "resources": list(settings["ca_encryption_resources"]),
+        },
         "certificates": certificates(shape, settings),
+        "trust": trusted,
         "kubeconfigs": kubeconfigs(
             shape,
             cluster_name=settings["cluster_name"],
             local_server=api["local_server"],
             server=api["server"],
+            authorities=[posixpath.basename(path) for path in trusted["ca"]],
         ),
         "images": images(
             catalogue,

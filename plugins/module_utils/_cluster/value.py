@@ -12,13 +12,19 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certificate_problems import (
     certificate_problems,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.controllers import (
+    controller_problems,
+    removal,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.drop_ins import (
     drop_in_problems,
     drop_in_warnings,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryption import (
     encryption_problems,
+    encryption_rotation,
     encryption_warnings,
+    setting_differences,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
@@ -27,6 +33,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.firewa
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.limits import limit_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.node_marks import mark_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.peers import peers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.plan import changes, summary
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.probes import probes
@@ -41,17 +48,31 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releas
     release_problems,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.reserved import reserved_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.rollout import (
+    batches,
+    rollout,
+    rollout_problems,
+    way_back,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.rotations import (
+    account_files,
+    account_rotation,
+    rotation_problems,
+    rotation_warnings,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
+    Settings,
     argument_problems,
     differences,
     settings,
     wrong_arguments,
 )
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import specification
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, status
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import Spec, specification
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities, authority_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
@@ -67,6 +88,7 @@ def cluster(
     encryption: tuple[str, str] | None = None,
     pki: PkiIdentity | None = None,
     runs: Chapters | None = None,
+    made: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
@@ -81,6 +103,7 @@ def cluster(
     :param encryption: path and content of the encryption configuration, where there is one.
     :param pki: the identity of the PKI directory; None to compare nothing with it.
     :param runs: the chapters of the run; all of them unless given.
+    :param made: names of files that an earlier task of this run would have made in the PKI directory, in check mode.
     """
     problems = _wrong_arguments(known, values, host_variables)
     wanted = settings(known, values)
@@ -91,39 +114,87 @@ def cluster(
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
     converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
-    problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted)
+    problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted, wanted)
+    problems += mark_problems(converted)
     everything = {host: {**wanted, **given} for host, given in converted.items()}
     problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + certificate_problems(shape, wanted)
     problems += firewall_problems(wanted)
-    problems += host_problems(shape, readings, wanted, catalogue)
+    problems += host_problems(shape, readings, wanted, catalogue) + rollout_problems(shape, everything)
     found = status(shape, readings)
+    found["authorities"] = authorities(shape, readings, _keys(pki))
+    controllers = [everything[host] for host in shape["controllers"]]
+    found["rotations"] = {
+        "problems": rotation_problems(shape, readings),
+        "service_account": account_rotation(shape, readings, pki, controllers),
+        "encryption": encryption_rotation(shape, readings, encryption if found["exists"] else None, wanted),
+    }
+    problems += found["rotations"]["encryption"]["differences"]
     problems += existing_problems(shape, readings, wanted, converted, found)
+    problems += controller_problems(shape, readings, found)
     problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
     versions = _wanted_versions(wanted, catalogue)
+    runs = runs or chapters()
     if versions:
-        problems += release_problems(shape, readings, versions, runs or chapters(), exists=found["exists"])
+        problems += release_problems(shape, readings, versions, runs, exists=found["exists"])
     plan = _plan(problems)
     plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
-    plan["warnings"] += drop_in_warnings(shape, readings)
-    plan["warnings"] += encryption_warnings(*encryption, wanted) if encryption else []
+    plan["warnings"] += rotation_warnings(found["rotations"])
+    plan["warnings"] += drop_in_warnings(shape, readings) + _encryption_warnings(encryption, wanted, found)
+    plan["warnings"] += authority_warnings(found["authorities"])
     plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
     directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}
     plan["etcd"] = membership(shape, found["hosts"], directories)
     plan["peers"] = peers(shape, found, plan["etcd"]["joining"])
     architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
-        spec = specification(shape, wanted, catalogue, architectures)
+        spec = specification(shape, wanted, catalogue, architectures, [*made, *_files(pki)])
     except (HardwayError, ValueError, LookupError):
         # A playbook that repairs a host needs the specification in spite of problems, if it can be computed.
         if not problems:
             raise
         return {"spec": {}, "status": found, "plan": plan}
+    spec["service_account_keys"] = account_files(pki)
     problems += supply_problems(spec, wanted)
-    plan["changes"] = changes(spec, found, plan["etcd"])
-    plan["summary"] = summary(spec, found, plan)
+    plan["removal"] = removal(shape, found, spec["api"]["server"])
+    _add_changes(plan, spec, found, everything, runs)
     return {"spec": spec, "status": found, "plan": plan}
+
+
+def _encryption_warnings(encryption: tuple[str, str] | None, wanted: Settings, found: Status) -> list[str]:
+    if not encryption:
+        return []
+    # Before there is a cluster the file may be what the user wants; afterwards these are problems.
+    unlike = [] if found["exists"] else setting_differences(*encryption, wanted, exists=False)
+    return unlike + encryption_warnings(*encryption)
+
+
+def _keys(pki: PkiIdentity | None) -> t.Mapping[str, t.Sequence[str]]:
+    return pki["keys"] if pki else {}
+
+
+def _files(pki: PkiIdentity | None) -> list[str]:
+    """Return the names of the files of the PKI directory that were compared, or could not be."""
+    return [*pki["keys"], *pki["skipped"]] if pki else []
+
+
+def _add_changes(
+    plan: dict[str, t.Any], spec: Spec, found: Status, everything: t.Mapping[str, Settings], runs: Chapters
+) -> None:
+    """Add the changes to the plan, and what an upgrade does besides them."""
+    plan["worker_batches"] = batches(spec, found, everything, runs)
+    plan["upgrade"] = rollout(spec, found, everything, plan["worker_batches"], runs)
+    plan["warnings"] += way_back(spec, found, runs)
+    directories = [str(everything[host].get("etcd_backup_directory") or "") for host in spec["topology"]["etcd"]]
+    plan["changes"] = changes(
+        spec,
+        found,
+        plan["etcd"],
+        batches=plan["worker_batches"],
+        backup=directories[0] if plan["upgrade"]["backup"] else None,
+    )
+    plan["summary"] = summary(spec, found, plan)
 
 
 def _wrong_arguments(
@@ -163,6 +234,9 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "problems": problems,
         "probes": {},
         "peers": {},
+        "removal": {},
         "etcd": {"new": False, "joining": [], "surplus": False, "problems": []},
+        "worker_batches": [],
+        "upgrade": {"backup": False, "workloads": False, "accepts": {}},
         "summary": [],
     }

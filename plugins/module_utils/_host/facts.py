@@ -20,9 +20,10 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage im
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 
-__all__ = ("UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
+__all__ = ("CORDON", "UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
 #: Units whose state is read.
 UNITS = (
@@ -37,11 +38,14 @@ UNITS = (
     "kubelet.service",
     "kube-proxy.service",
 )
+#: Annotation of a node that a run cordoned. A node that somebody else cordoned does not have it.
+CORDON = "hardway.kubernetes/cordoned"
 #: Runs a command and returns (return code, stdout, stderr). It raises OSError where the host lacks the program.
 Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
 _IMAGES_RECORD = "/var/lib/hardway/images.json"
+_SIGNING_KEY = "/var/lib/kubernetes/service-account-key.pem"
 _KUBECTL = ["/usr/local/bin/kubectl", "--request-timeout=3s"]
 _ADMIN = "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig"
 _KUBELET = "--kubeconfig=/var/lib/kubelet/kubeconfig"
@@ -178,8 +182,24 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
             "version": node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "").lstrip("v"),
             "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
             "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
+            "from_inventory": FROM_INVENTORY in node["metadata"].get("annotations", {}),
+            "cordoned_by_run": CORDON in (node["metadata"].get("annotations") or {}),
         }
     return found
+
+
+def _signing_since(run: Run) -> float | None:
+    """Return since when the API server signs with the key of its host; None where there is no key, or it does not run.
+
+    A process that is older than the key's file goes on with the key before: both times count.
+    """
+    try:
+        written = os.stat(_SIGNING_KEY).st_mtime
+    except OSError:
+        return None
+    shown = ["systemctl", "show", "--value", "--property=ExecMainStartTimestampMonotonic", "kube-apiserver.service"]
+    started = system.started_at(_output(run, shown))
+    return None if started is None or started < written else started
 
 
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
@@ -190,28 +210,63 @@ def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
         return {}
 
 
-def _api_version(run: Run, server: str) -> str:
+def _api_servers(run: Run) -> list[str]:
+    """Return the addresses of the API servers that run, as the one of this host knows them."""
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
+    try:
+        found = json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", f"--raw={path}"]))
+    except ValueError:
+        # It does not answer.
+        return []
+    return [str(address) for entry in found.get("endpoints") or [] for address in entry["addresses"]]
+
+
+def _own_node(run: Run, names: t.Sequence[str]) -> dict[str, t.Any]:
+    """Return the state of the node of this host, as its kubelet may read it; empty where the API does not answer."""
+    try:
+        shown = _output(run, [*_KUBECTL, _KUBELET, "get", f"--raw=/api/v1/nodes/{names[0]}"])
+        return nodes({"items": [json.loads(shown)]})[names[0]]
+    except (ValueError, LookupError, TypeError):
+        return {}
+
+
+def _api_version(run: Run, server: str, *flags: str) -> str:
     """Return the version of the API server that the kubelet of this host reaches; empty where none answers."""
     if not server:
         return ""
     try:
-        return str(json.loads(_output(run, [*_KUBECTL, _KUBELET, "get", "--raw=/version"]))["gitVersion"]).lstrip("v")
+        shown = _output(run, [*_KUBECTL, _KUBELET, *flags, "get", "--raw=/version"])
+        return str(json.loads(shown)["gitVersion"]).lstrip("v")
     except (ValueError, KeyError, TypeError):
         return ""
 
 
-def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool = True) -> dict[str, t.Any]:
+def _api_versions(run: Run, server: str, urls: t.Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of single API servers by host, as the kubelet of this host reaches them."""
+    found = {host: _api_version(run, server, f"--server={url}") for host, url in urls.items()}
+    return {host: version for host, version in found.items() if version}
+
+
+def collect(
+    *,
+    run: Run,
+    ports: t.Collection[int] | None = None,
+    ask_api: bool = True,
+    api_servers: t.Mapping[str, str] | None = None,
+) -> dict[str, t.Any]:
     """Return the reading of this host.
 
     :param run: see :data:`Run`.
     :param ports: TCP ports whose owners are read; None for all.
     :param ask_api: ask the API server that the kubelet reaches for its version.
+    :param api_servers: URLs of API servers that are not part of the run, by host.
     """
     release = _os_release()
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
     unit_states = system.states(functools.partial(_output, run))
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
+    serves = units.get("kube-apiserver.service") == "active"
     identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
     return {
@@ -243,9 +298,13 @@ def collect(*, run: Run, ports: t.Collection[int] | None = None, ask_api: bool =
         "cluster": cluster_identity.settings(_text),
         "identity": {
             **identity_read,
+            "signing_since": _signing_since(run),
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
+            "api_versions": _api_versions(run, identity_read["api_server"], api_servers or {}),
         },
-        "nodes": _nodes(run) if units.get("kube-apiserver.service") == "active" else {},
+        "own_node": _own_node(run, identity_read["kubelet_names"]) if ask_api else {},
+        "nodes": _nodes(run) if serves else {},
+        "api_servers": _api_servers(run) if serves else [],
         "cni_configurations": cni_configurations(),
         "flannel_mtu": flannel_mtu(),
         "openvswitch": _has_module("openvswitch"),

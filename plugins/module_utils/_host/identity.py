@@ -45,6 +45,8 @@ _CERTIFICATES = (
     "/var/lib/kubernetes/etcd-ca.pem",
     "/var/lib/kubernetes/front-proxy-ca.pem",
     "/var/lib/kubernetes/service-account.pem",
+    "/var/lib/kubernetes/service-account-next.pem",
+    "/var/lib/kubernetes/service-account-previous.pem",
 )
 
 #: End of the file name of a kubelet's serving key, after the name of its node.

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import typing as t
 
-__all__ = ("fstab_swap", "left_overs", "listeners", "package_lock", "resolved_runs", "states", "swap_units")
+__all__ = (
+    "fstab_swap",
+    "left_overs",
+    "listeners",
+    "package_lock",
+    "resolved_runs",
+    "started_at",
+    "states",
+    "swap_units",
+)
 
 #: Returns the content of a file, empty where it cannot be read.
 Text = t.Callable[[str], str]
@@ -46,6 +56,17 @@ _LEFT_OVERS = (
     "/var/lib/k0s",
     "/var/snap/microk8s",
 )
+
+
+def started_at(monotonic: str) -> float | None:
+    """Return a time of systemd in seconds since 1970; None for a unit that did not start.
+
+    :param monotonic: a property such as ``ExecMainStartTimestampMonotonic``, in microseconds.
+    """
+    microseconds = int(monotonic) if monotonic.strip().isdigit() else 0
+    if not microseconds:
+        return None
+    return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - microseconds / 1e6)
 
 
 def states(output: Output) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.system import started_at
 
 __all__ = ("UNIT_DIRECTORY", "Unit", "UnitPlan", "Wanted", "plan_unit")
 
@@ -196,10 +197,7 @@ class Unit:
             known = [start for start in starts if start is not None]
             if known:
                 return max(known) + _TICK_TOLERANCE
-        monotonic = int(self.properties.get("ExecMainStartTimestampMonotonic") or 0)
-        if not monotonic:
-            return None
-        return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - monotonic / 1e6)
+        return started_at(self.properties.get("ExecMainStartTimestampMonotonic", ""))
 
     def _ends(self) -> int:
         """Return how often the program has ended by itself since the last requested start."""

@@ -85,11 +85,11 @@ def _check_certificates(wanted: Wanted, sources: Sources) -> dt.datetime | None:
     where = wanted.path
     ends = []
     for cluster in wanted.clusters:
-        if cluster.certificate_authority:
+        if cluster.authorities:
             place = f"{where}: cluster {cluster.name}: certificate_authority"
-            sources.read(cluster.certificate_authority, where=place)
+            sources.authority(cluster, where=place)
             if wanted.verify:
-                sources.check_authority(cluster.certificate_authority, where=place)
+                sources.check_authority(cluster, where=place)
     for user in wanted.users:
         if user.client_certificate and user.client_key:
             place = f"{where}: user {user.name}"

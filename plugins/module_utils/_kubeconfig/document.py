@@ -186,9 +186,16 @@ class _Embedding:
             path = os.path.relpath(self.sources.path(value, where=name), os.path.dirname(self.wanted.path))
         return {name: path}
 
+    def authority(self, cluster: Cluster) -> Document:
+        """Return all authorities that clients trust."""
+        if not cluster.further_authorities:
+            return self("certificate-authority", cluster.certificate_authority)
+        pem = self.sources.authority(cluster, where="certificate-authority")
+        return {"certificate-authority-data": base64.b64encode(pem).decode("ascii")}
+
 
 def _cluster(entry: Cluster, embed: _Embedding) -> Document:
-    body = {"server": entry.server, **embed("certificate-authority", entry.certificate_authority)}
+    body = {"server": entry.server, **embed.authority(entry)}
     if entry.proxy_url:
         body["proxy-url"] = entry.proxy_url
     if entry.tls_server_name:

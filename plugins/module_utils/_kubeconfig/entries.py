@@ -47,6 +47,7 @@ class Entry(t.TypedDict):
     cluster_name: str | None
     server: str | None
     certificate_authority: str | None
+    further_authorities: list[str] | None
     tls_server_name: str | None
     proxy_url: str | None
     user: str | None
@@ -127,6 +128,8 @@ def _file(path: str, entries: list[Entry], read: t.Callable[[str, str], Imported
 
 
 def _add_given(parts: _Parts, path: str, entry: Entry) -> None:
+    further = tuple(entry["further_authorities"] or ())
+    _check_further(path, entry, further)
     of_cluster = {
         "certificate_authority": entry["certificate_authority"],
         "tls_server_name": entry["tls_server_name"],
@@ -141,7 +144,7 @@ def _add_given(parts: _Parts, path: str, entry: Entry) -> None:
     }
     cluster_name = entry["cluster_name"] or CLUSTER_NAME
     if entry["server"]:
-        parts.clusters.append(Cluster(cluster_name, entry["server"], **of_cluster))
+        parts.clusters.append(Cluster(cluster_name, entry["server"], **of_cluster, further_authorities=further))
     else:
         _refuse_left_over(of_cluster, f"{path}: {{}} is given, but there is no cluster for it. Give 'server'.")
     if entry["user"]:
@@ -151,6 +154,17 @@ def _add_given(parts: _Parts, path: str, entry: Entry) -> None:
         )
     else:
         _refuse_left_over(of_user, f"{path}: {{}} is given, but there is no user for it. Give 'user'.")
+
+
+def _check_further(path: str, entry: Entry, further: tuple[str, ...]) -> None:
+    """Refuse further authorities that the file cannot name, or that have nothing to be beside."""
+    for name in ("server", "certificate_authority", "embed_certs") if further else ():
+        if not entry[name]:
+            raise KubeconfigError(
+                f"{path}: further_authorities is given, and {name} is {entry[name]!r}. They are trusted beside "
+                "certificate_authority, and a file can have several only as embedded certificates: give "
+                "certificate_authority and server, and leave out embed_certs."
+            )
 
 
 def _refuse_left_over(options: t.Mapping[str, object], message: str) -> None:

@@ -20,6 +20,13 @@ class Cluster:
     certificate_authority: str | None = None
     tls_server_name: str | None = None
     proxy_url: str | None = None
+    #: Authorities that are trusted beside it.
+    further_authorities: tuple[str, ...] = ()
+
+    @property
+    def authorities(self) -> tuple[str, ...]:
+        """All authorities that are trusted, as paths or PEM text."""
+        return (self.certificate_authority, *self.further_authorities) if self.certificate_authority else ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import KubeconfigError, MissingSourceError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._kubeconfig.model import Cluster, User, Wanted
+from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.bundles import bundle
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates import (
     load_certificates,
     may_authenticate_clients,
@@ -91,7 +92,7 @@ class Sources:
 
     def changing(self, wanted: Wanted) -> list[str]:
         """Return those of the files that a kubeconfig is made from which an earlier task changes."""
-        values = [cluster.certificate_authority for cluster in wanted.clusters]
+        values: list[str | None] = [value for cluster in wanted.clusters for value in cluster.authorities]
         for user in wanted.users:
             values += [user.client_certificate, user.client_key]
         paths = [self.path(value, where=wanted.path) for value in values if value and not is_text(value)]
@@ -111,12 +112,27 @@ class Sources:
                 raise KubeconfigError(f"{where}: {shown} is not a PEM certificate ({error}).") from error
         return self._certificates[pem]
 
-    def check_authority(self, value: str, *, where: str) -> None:
+    def authority(self, cluster: Cluster, *, where: str) -> bytes:
+        """Return the PEM of all authorities that a cluster's clients trust.
+
+        :raises MissingSourceError: for a file that does not exist.
+        :raises KubeconfigError: for a file that cannot be read.
+        """
+        return bundle(self.read(value, where=where) for value in cluster.authorities)
+
+    def authorities(self, cluster: Cluster, *, where: str) -> list[x509.Certificate]:
+        """Return the certificates of all authorities that a cluster's clients trust.
+
+        :raises KubeconfigError: for what is not a PEM certificate.
+        """
+        return [found for value in cluster.authorities for found in self.certificates(value, where=where)]
+
+    def check_authority(self, cluster: Cluster, *, where: str) -> None:
         """Check that an authority is valid now.
 
         :raises KubeconfigError: when all of them have expired.
         """
-        ends = [authority.not_valid_after_utc for authority in self.certificates(value, where=where)]
+        ends = [authority.not_valid_after_utc for authority in self.authorities(cluster, where=where)]
         if max(ends) <= self.now:
             raise KubeconfigError(f"{where}: the authority expired on {iso_time(max(ends))}. Renew it first.")
 
@@ -159,11 +175,12 @@ class Sources:
 
         :raises KubeconfigError: when it did not.
         """
-        if not user.client_certificate or not cluster.certificate_authority:
+        if not user.client_certificate or not cluster.authorities:
             return
         chain = self.certificates(user.client_certificate, where=f"{where}: client_certificate")
-        authorities = self.certificates(cluster.certificate_authority, where=f"{where}: certificate_authority")
-        known = (chain[0].tbs_certificate_bytes, authorities[0].tbs_certificate_bytes)
+        authorities = self.authorities(cluster, where=f"{where}: certificate_authority")
+        trusted = b"".join(authority.tbs_certificate_bytes for authority in authorities)
+        known = (chain[0].tbs_certificate_bytes, trusted)
         if known in self._chains:
             return
         if not _leads_to(chain, authorities):

@@ -1,13 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Saves a snapshot of the member on this host, checks it, and keeps the newest. etcd-backup.service runs it, with the
-# settings of /etc/etcd/backup.env in the environment: DIRECTORY, CLUSTER and KEEP, and etcdctl's own.
+# settings of /etc/etcd/backup.env in the environment: DIRECTORY, CLUSTER and KEEP, and etcdctl's own. The argument is how
+# many seconds to wait for the member: when the timer makes up for a time at boot, the other members may still be down.
 set -eu
 umask 077
 PATH=$PATH:/usr/local/bin
 
 # A snapshot of a member that does not answer would be waited for without end.
-etcdctl endpoint status >/dev/null || { echo "etcd-backup: the member does not answer; start etcd" >&2; exit 1; }
+last=$(($(date +%s) + ${1:-0}))
+until etcdctl endpoint status >/dev/null; do
+    [ "$(date +%s)" -lt "$last" ] || { echo "etcd-backup: the member does not answer; start etcd" >&2; exit 1; }
+    sleep 1
+done
 alarms=$(etcdctl alarm list) || alarms="alarms could not be read"
 [ -z "$alarms" ] || echo "etcd-backup: a snapshot is saved while etcd has a problem: $alarms" >&2
 

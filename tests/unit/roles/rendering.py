@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import identity
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import computed, empty
 
 ROLES = pathlib.Path(__file__).resolve().parents[3] / "roles"
@@ -20,16 +21,23 @@ class Role:
 
     :param host: the host's name in the inventory.
     :param parts: hosts by part, where they are others than the article's.
+    :param pki: the identity of the PKI directory.
     :param variables: settings of all hosts.
     """
 
     def __init__(
-        self, name: str, host: str, *, parts: t.Mapping[str, list[str]] | None = None, **variables: t.Any
+        self,
+        name: str,
+        host: str,
+        *,
+        parts: t.Mapping[str, list[str]] | None = None,
+        pki: identity.PkiIdentity | None = None,
+        **variables: t.Any,
     ) -> None:
         self._name = name
         self._directory = ROLES / name
         loader = DataLoader()
-        found = computed(empty(), parts=parts, **variables)
+        found = computed(empty(), parts=parts, pki=pki, **variables)
         seen: dict[str, t.Any] = {"inventory_hostname": host, "cluster": {**found, "check_mode": False}}
         for kind in ("defaults", "vars"):
             path = self._directory / kind / "main.yml"
@@ -51,7 +59,9 @@ class Role:
         path = self._directory / "tasks" / "main.yml"
         task = DataLoader().load_from_file(str(path), trusted_as_template=True)[0]
         found = {}
-        for file in task["hardway.kubernetes.component"]["files"]:
+        for entry in task["hardway.kubernetes.component"]["files"]:
+            # A whole entry may be a template.
+            file = self._templar.template(entry) if isinstance(entry, str) else entry
             if "template" in file:
                 found[str(file["path"])] = self.template(file["template"])
             elif "content" in file:

@@ -10,10 +10,18 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import identity
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import computed, empty
 from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
 
 CONFIG = "admission-config.yaml"
+PKI: identity.PkiIdentity = {
+    "directory": "/srv/lab/.cluster/pki",
+    "keys": {"service-account.pem": ["01" * 32]},
+    "encryption_keys": None,
+    "retired_keys": [],
+    "skipped": [],
+}
 
 
 def flags(parts: t.Mapping[str, list[str]] | None = None, **settings: t.Any) -> dict[str, t.Any]:
@@ -32,6 +40,23 @@ def test_files_that_flags_name_are_on_the_host():
     named = {str(value) for value in flags().values() if str(value).startswith(("/etc/kubernetes", "/var/lib"))}
     assert named and named <= written, named - written
     assert {pathlib.Path(name).name for name in named} >= {"admission-config.yaml", "audit-policy.yaml"}
+
+
+def test_the_key_of_service_accounts_outside_of_a_rotation():
+    path = "/var/lib/kubernetes/service-account.pem"
+    assert flags()["service-account-key-file"] == [path]
+    assert {name for name in Role("apiserver", "ctl01").files() if "service-account" in name} == {
+        path,
+        "/var/lib/kubernetes/service-account-key.pem",
+    }
+
+
+@pytest.mark.parametrize("file", ["service-account-next.pem", "service-account-previous.pem"])
+def test_the_keys_of_service_accounts_during_a_rotation(file):
+    role = Role("apiserver", "ctl01", pki={**PKI, "keys": {**PKI["keys"], file: ["02" * 32]}})
+    paths = [f"/var/lib/kubernetes/{name}" for name in ("service-account.pem", file)]
+    assert role.flags()["service-account-key-file"] == paths
+    assert set(paths) <= set(role.files())
 
 
 @pytest.mark.parametrize(

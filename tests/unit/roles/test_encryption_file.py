@@ -15,6 +15,7 @@ from ansible.template import Templar, trust_as_template
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryption import (
     encryption_problems,
     encryption_warnings,
+    setting_differences,
 )
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
     KNOWN,
@@ -34,7 +35,8 @@ def test_the_configuration_that_the_role_creates(provider):
     loader = DataLoader()
     wanted = settings(ca_encryption_provider=provider, ca_encryption_resources=["secrets", "widgets.example.com"])
     text = str(Templar(loader=loader, variables=wanted).template(trust_as_template(source)))
-    assert encryption_problems(PATH, text) == encryption_warnings(PATH, text, wanted) == []
+    assert encryption_problems(PATH, text) == encryption_warnings(PATH, text) == []
+    assert setting_differences(PATH, text, wanted, exists=True) == []
     (entry,) = yaml.safe_load(text)["resources"]
     assert entry["resources"] == ["secrets", "widgets.example.com"]
     assert [next(iter(one)) for one in entry["providers"]] == [provider, "identity"]

@@ -46,7 +46,7 @@ def test_the_timer_starts_the_service_that_runs_the_script():
     service = rendered("etcd-backup.service.j2")
     tasks = (ROLE / "tasks" / "backup_schedule.yml").read_text(encoding="utf-8")
     for line, path in (("ExecStart=", "/usr/local/bin/etcd-backup"), ("EnvironmentFile=", "/etc/etcd/backup.env")):
-        assert f"{line}{path}\n" in service
+        assert re.search(f"^{line}{path}( |$)", service, re.MULTILINE)
         assert f"- path: {path}\n" in tasks
     # etcd's user reads its key; the snapshots are for nobody else.
     assert "User=etcd\n" in service

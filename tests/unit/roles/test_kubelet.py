@@ -40,6 +40,19 @@ def test_settings_reach_the_file_as_the_kubelet_takes_them():
     assert found["kubeReserved"] == {"cpu": "1", "memory": "64Mi"}
 
 
+def test_pods_end_before_the_host_does():
+    found = configuration(worker_shutdown_grace_period=90, worker_shutdown_grace_period_critical="20")
+    assert found["shutdownGracePeriod"] == "90s"
+    assert found["shutdownGracePeriodCriticalPods"] == "20s"
+
+
+def test_times_by_priority_take_the_place_of_the_two_times():
+    # The kubelet refuses a file that has both.
+    own = {"shutdownGracePeriodByPodPriority": [{"priority": 0, "shutdownGracePeriodSeconds": 30}]}
+    found = configuration(worker_kubelet_config=own)
+    assert {name for name in found if name.startswith("shutdown")} == set(own)
+
+
 @pytest.mark.parametrize("own", [{"seccompDefault": False}, {"podPidsLimit": -1}, {"kubeReserved": {"cpu": "50m"}}])
 def test_the_users_own_content_wins(own):
     found = configuration(worker_kubelet_config=own)

@@ -300,4 +300,18 @@ def test_the_tags_of_the_run(compute, tags, refused):
         }
         registered[host] = {"reading": found}
     problems = compute(registered=registered, **tags)["plan"]["problems"]
-    assert [problem[:34] for problem in problems] == ["kubelet: wrk01, wrk02 would get 1."] * refused
+    kubelets = [problem[:34] for problem in problems if problem.startswith("kubelet")]
+    assert kubelets == ["kubelet: wrk01, wrk02 would get 1."] * refused
+    assert bool(problems) is refused
+
+
+def test_check_mode_knows_the_authorities_that_an_earlier_task_would_make(compute, monkeypatch):
+    directory = MADE["cluster_pki_directory"]
+    noted = [f"{directory}/ca-next.pem", f"{directory}/ca-next-key.pem", "/elsewhere/etcd-ca-next.pem"]
+    monkeypatch.setattr(cluster, "changed_files", lambda: noted)
+    assert compute(check=True)["spec"]["trust"] == {
+        "ca": [f"{directory}/ca-next.pem", f"{directory}/ca.pem"],
+        "etcd-ca": [f"{directory}/etcd-ca.pem"],
+        "front-proxy-ca": [f"{directory}/front-proxy-ca.pem"],
+    }
+    assert compute()["spec"]["trust"]["ca"] == [f"{directory}/ca.pem"]

@@ -116,6 +116,28 @@ def test_a_file_is_searched_where_the_role_keeps_its_files(run, tmp_path):
     assert decoded(run({"path": "/etc/p", "src": "policy.json"})["contents"]) == {"/etc/p": "{}"}
 
 
+def test_a_bundle_has_each_content_once(run, tmp_path):
+    for name, content in {"new": "new\n", "old": "old", "same": "new\n"}.items():
+        (tmp_path / name).write_text(content)
+    paths = [str(tmp_path / name) for name in ("new", "old", "same")]
+    sent = run({"path": "/etc/ca.pem", "bundle": paths}, {"path": "/etc/one.pem", "bundle": paths[1:2]})
+    assert decoded(sent["contents"]) == {"/etc/ca.pem": "new\nold\n", "/etc/one.pem": "old"}
+    # One file is copied as any other, and the command that one would type names it.
+    assert sent["files"] == [
+        {"path": "/etc/ca.pem", "bundle": paths},
+        {"path": "/etc/one.pem", "src": paths[1]},
+    ]
+
+
+def test_a_bundle_needs_all_its_files(run, tmp_path):
+    (tmp_path / "ca.pem").write_text("own\n")
+    paths = [str(tmp_path / "ca-next.pem"), str(tmp_path / "ca.pem")]
+    with pytest.raises(AnsibleActionFail, match=r"/etc/ca\.pem: .*ca-next\.pem is not on the control node"):
+        run({"path": "/etc/ca.pem", "bundle": paths})
+    sent = run({"path": "/etc/ca.pem", "bundle": paths}, check=True)
+    assert decoded(sent["contents"]) == {"/etc/ca.pem": f"{paths[0]} does not exist yet\nown\n"}
+
+
 def test_bytes_arrive_as_they_are(run, tmp_path):
     (tmp_path / "blob").write_bytes(b"\x00\xff\n")
     sent = run({"path": "/b", "src": str(tmp_path / "blob")})

@@ -11,6 +11,9 @@ from unittest import mock
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.action import host_facts
 
+# Ports of a host that is a controller and a worker.
+BOTH = [80, 6443, 10248, 10249, 10250, 10256, 10257, 10259]
+
 
 @pytest.fixture
 def action():
@@ -49,7 +52,15 @@ def test_a_failure_is_handed_on(action):
     ("given", "expected"),
     [
         ({}, {}),
-        ({"hosts": {"controllers": ["ctl01"], "etcd": ["wrk01"]}}, {"ask_api": True, "ports": [2379, 2380]}),
+        (
+            {"hosts": {"controllers": ["ctl01", "ctl02", "ctl03"], "etcd": ["wrk01"]}},
+            {
+                "ask_api": True,
+                "ports": [2379, 2380],
+                "api_servers": {"ctl01": "https://10.0.0.11:6443", "ctl02": "https://[fd00::12]:6443"},
+            },
+        ),
+        ({"hosts": {"controllers": ["wrk01"], "workers": ["wrk01"]}}, {"ask_api": False, "ports": BOTH}),
         ({"hosts": 5}, {}),
     ],
 )
@@ -57,5 +68,7 @@ def test_the_module_reads_what_the_run_needs(action, given, expected):
     arguments = []
     action._execute_module = lambda **options: arguments.append(options["module_args"]) or {}
     action._task.args = given
-    action.run(task_vars={"inventory_hostname": "wrk01", "ansible_play_hosts_all": ["wrk01"]})
+    hosts = {"ctl01": {"ansible_host": "10.0.0.11"}, "ctl02": {"node_address": "fd00::12"}, "wrk01": {}}
+    variables = {"ansible_play_hosts_all": ["wrk01"], "hostvars": {**hosts, "ctl03": {}}}
+    action.run(task_vars={"inventory_hostname": "wrk01", **variables})
     assert arguments == [expected]

@@ -14,6 +14,7 @@ from ansible_collections.hardway.kubernetes.plugins.action import (
     image_archives,
     kubeconfig,
     note,
+    workload_info,
     x509_cfssl_compat,
 )
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils import run_notes
@@ -130,3 +131,41 @@ def test_a_failure_notes_nothing(run):
     run(x509_cfssl_compat, failed=True)
     assert run_notes.changed_files() == []
     assert run_notes.RunNotes("steps").read() == []
+
+
+def told(answer, monkeypatch, tmp_path):
+    """Return what the action returns for a module's answer, and the warnings of the run."""
+    monkeypatch.setattr(run_notes.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    task = Task()
+    task.args = {"kubeconfig": "/pki/admin", "nodes": {"wrk01": ["local_data"]}, "release": "1.37"}
+    made = workload_info.ActionModule(
+        task=task,
+        connection=mock.MagicMock(),
+        play_context=mock.MagicMock(),
+        loader=None,
+        templar=None,
+        shared_loader_obj=None,
+    )
+    with mock.patch.object(made, "_execute_module", return_value=answer):
+        found = made.run(task_vars={})
+    return found, [note["text"] for note in run_notes.RunNotes("warnings").read()]
+
+
+def test_workloads_that_an_upgrade_hurts(monkeypatch, tmp_path):
+    pods = [
+        {"node": "wrk01", "name": "a/web", "managed": True, "local_data": True},
+        {"node": "wrk01", "name": "a/bare", "managed": False, "local_data": False},
+    ]
+    reading = {"pods": pods, "single": [], "budgets": [], "deprecated": []}
+    found, warnings = told({"changed": False, "workloads": reading}, monkeypatch, tmp_path)
+    assert found["workloads"] == reading
+    assert found["effects"] == warnings
+    assert [text.split(" ")[1] for text in warnings] == ["a/web"]
+    assert [text.split(" ")[1] for text in found["problems"]] == ["a/bare"]
+
+
+def test_workloads_that_cannot_be_read(monkeypatch, tmp_path):
+    """That is not a reason to stop: the drain itself does not take a pod that must not go."""
+    found, warnings = told({"failed": True, "msg": "connection refused"}, monkeypatch, tmp_path)
+    assert warnings == ["the workloads that this upgrade could hurt could not be read: connection refused"]
+    assert found == {"changed": False, "effects": warnings, "problems": []}

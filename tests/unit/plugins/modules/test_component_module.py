@@ -1015,7 +1015,7 @@ def test_an_error_of_the_system_names_the_path(component, host):
     ("entry", "message"),
     [
         ({"state": "link"}, "state is link but all of the following are missing: target"),
-        ({"template": "a.j2", "content": "b"}, "parameters are mutually exclusive: template|src|content"),
+        ({"template": "a.j2", "content": "b"}, "parameters are mutually exclusive: template|src|bundle|content"),
         ({"state": "folder"}, "value of state must be one of: file, directory, link, absent"),
     ],
 )

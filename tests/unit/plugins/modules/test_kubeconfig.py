@@ -354,6 +354,30 @@ def test_modes_and_backup(write, pki):
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
 
 
+def test_several_authorities_are_embedded(write, pki):
+    params = entry("stray", further_authorities=["other.pem", "ca.pem"])
+    outcome = write(params)
+    assert not outcome.failed, outcome.message
+    cluster = yaml.safe_load((pki / "stray.kubeconfig").read_text())["clusters"][0]["cluster"]
+    both = (pki / "ca.pem").read_text() + (pki / "other.pem").read_text()
+    assert base64.b64decode(cluster["certificate-authority-data"]).decode() == both
+    assert write(params).data["changed"] is False
+    assert write(entry("stray", certificate_authority="other.pem")).data["changed"] is True
+
+
+def test_a_further_authority_that_is_missing_is_named(write, pki):
+    outcome = write(entry(further_authorities=["ca-next.pem"]))
+    assert "ca-next.pem does not exist" in outcome.message
+    assert not (pki / "admin.kubeconfig").exists()
+
+
+@pytest.mark.parametrize("change", [{"embed_certs": False}, {"certificate_authority": None}])
+def test_further_authorities_need_embedded_certificates(write, pki, change):
+    outcome = write(entry(further_authorities=["other.pem"], **change))
+    assert f"further_authorities is given, and {next(iter(change))} is" in outcome.message
+    assert not (pki / "admin.kubeconfig").exists()
+
+
 REFUSALS = [
     (entry(client_key="node-key.pem"), "client_key is not the key of client_certificate (CN=admin)"),
     (entry("old"), "expired on"),

@@ -95,6 +95,8 @@ def computed(
     play: t.Mapping[str, t.Any] | None = None,
     pki: identity.PkiIdentity | None = None,
     runs: releases.Chapters | None = None,
+    encryption: tuple[str, str] | None = None,
+    made: t.Collection[str] = (),
     **everywhere: t.Any,
 ) -> dict[str, t.Any]:
     """Return the cluster that the action plugin computes from an inventory.
@@ -103,7 +105,9 @@ def computed(
     :param parts: hosts by part, where they are others than the article's.
     :param play: variables of the play, which are not among those of the hosts.
     :param pki: the identity of the PKI directory.
+    :param encryption: path and content of the encryption configuration.
     :param runs: the chapters of the run.
+    :param made: names of files that the run would have made in the PKI directory.
     :param everywhere: variables of all hosts.
     """
     shared = {**MADE, "cluster_hosts": {**PARTS, **(parts or {})}, **(play or {}), **everywhere}
@@ -116,6 +120,8 @@ def computed(
         host_variables={host: {**everywhere, **variables} for host, variables in own.items()},
         readings=readings,
         catalogue=CATALOGUE,
+        encryption=encryption,
         pki=pki,
         runs=runs,
+        made=made,
     )

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import certificates as module
-from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import settings, topology
+from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
+    computed,
+    running,
+    settings,
+    topology,
+)
 
 LOCAL = "https://127.0.0.1:6443"
 SERVER = "https://10.0.0.13:6443"
@@ -76,6 +81,21 @@ def test_only_the_front_proxy_gets_a_new_authority():
         ("etcd-ca", None, None),
         ("front-proxy-ca", True, True),
     ]
+
+
+def test_authorities_are_renewed_where_they_are_named():
+    authorities = module.certificates(topology(), settings(ca_renew_authorities=["etcd-ca"]))["authorities"]
+    assert [(one["name"], one.get("renew"), one.get("force")) for one in authorities] == [
+        ("ca", None, None),
+        ("etcd-ca", True, None),
+        ("front-proxy-ca", None, None),
+    ]
+
+
+def test_an_unknown_authority_is_not_renewed():
+    (problem,) = computed(running(), ca_renew_authorities=["etcd"])["plan"]["problems"]
+    assert "ca_renew_authorities" in problem
+    assert "front-proxy-ca" in problem
 
 
 def test_what_leaves_are_for():
@@ -176,6 +196,14 @@ def test_kubeconfig(name, user, server, certificate, context):
         "client_key": f"{certificate}-key.pem",
         "context": context,
     }
+
+
+def test_kubeconfigs_trust_all_authorities_of_a_rotation():
+    authorities = ["ca-next.pem", "ca.pem"]
+    found = module.kubeconfigs(
+        topology(), cluster_name="thw", local_server=LOCAL, server=SERVER, authorities=authorities
+    )
+    assert {(entry["certificate_authority"], *entry["further_authorities"]) for entry in found} == {tuple(authorities)}
 
 
 def test_every_kubeconfig_has_a_certificate():

@@ -12,8 +12,13 @@ import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryption import (
     encryption_problems,
     encryption_warnings,
+    setting_differences,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import encryption_keys
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
+    computed,
+    empty,
+    running,
     settings,
 )
 
@@ -33,6 +38,7 @@ def document(*providers, **changes):
 
 SETTINGS = settings(ca_encryption_provider="aescbc")
 CBC = {"aescbc": {"keys": [key()]}}
+SECRETBOX2 = {"secretbox": {"keys": [key(name="key2")]}}
 IDENTITY = {"identity": {}}
 AT = "resources[0].providers[0]"
 BASE64 = "bytes, encoded (head -c 32 /dev/urandom | base64)"
@@ -51,12 +57,71 @@ def test_a_configuration_that_api_servers_accept(text):
     assert encryption_problems(PATH, text) == []
 
 
-def test_settings_that_the_file_does_not_have_are_a_warning():
-    wanted = settings(ca_encryption_provider="secretbox", ca_encryption_resources=["secrets", "configmaps"])
-    assert encryption_warnings(PATH, document(CBC, IDENTITY), wanted) == [
-        f"{PATH} has aescbc, ca_encryption_provider of the inventory says secretbox; the file decides",
+WANTED = settings(ca_encryption_provider="secretbox", ca_encryption_resources=["secrets", "configmaps"])
+
+
+def test_settings_that_the_file_does_not_have():
+    assert setting_differences(PATH, document(CBC, IDENTITY), WANTED, exists=False) == [
         f"{PATH} has secrets, ca_encryption_resources of the inventory says secrets, configmaps; the file decides",
+        f"{PATH} has aescbc, ca_encryption_provider of the inventory says secretbox; the file decides",
     ]
+    way = "to change that on a running cluster, run playbooks/rotate_encryption_key.yml; to keep it, set"
+    assert setting_differences(PATH, document(CBC, IDENTITY), WANTED, exists=True) == [
+        f"{PATH} has secrets, ca_encryption_resources of the inventory says secrets, configmaps; {way} "
+        "ca_encryption_resources: [secrets]",
+        f"{PATH} has aescbc, ca_encryption_provider of the inventory says secretbox; {way} "
+        "ca_encryption_provider: aescbc",
+    ]
+
+
+@pytest.mark.parametrize("providers", [[CBC, SECRETBOX2, IDENTITY], [SECRETBOX2, CBC, IDENTITY], [SECRETBOX2]])
+def test_a_rotation_to_what_the_settings_say_is_not_refused(providers):
+    assert setting_differences(PATH, document(*providers), settings(), exists=True) == []
+
+
+def test_a_cluster_refuses_them_and_a_new_one_warns():
+    text = document(CBC, IDENTITY)
+    for readings, kind in ((running(), "problems"), (empty(), "warnings")):
+        plan = computed(readings, encryption=(PATH, text))["plan"]
+        for other in ("problems", "warnings"):
+            assert any(PATH in entry for entry in plan[other]) == (other == kind)
+
+
+def test_a_problem_that_a_rotation_solves_is_named():
+    found = computed(running(), encryption=(PATH, document(CBC, IDENTITY)))
+    differences = found["status"]["rotations"]["encryption"]["differences"]
+    assert differences
+    assert set(differences) <= set(found["plan"]["problems"])
+
+
+@pytest.mark.parametrize(
+    ("providers", "phase", "name"),
+    [
+        ([CBC, IDENTITY], "settled", "aescbc key1"),
+        ([CBC, SECRETBOX2, IDENTITY], "added", "secretbox key2"),
+        ([SECRETBOX2, CBC, IDENTITY], "first", "secretbox key2"),
+        ([IDENTITY], "settled", ""),
+        ([{"kms": {"apiVersion": "v2", "name": "a", "endpoint": "unix:///run/kms.sock"}}], "settled", ""),
+    ],
+)
+def test_how_far_a_rotation_is(providers, phase, name):
+    text = document(*providers)
+    readings = running()
+    for host in ("ctl01", "ctl02"):
+        readings[host]["identity"]["encryption_keys"] = encryption_keys(text)
+    cluster = computed(readings, encryption=(PATH, text))
+    found = cluster["status"]["rotations"]["encryption"]
+    assert (found["phase"], found["key"], found["behind"]) == (phase, name, [])
+    named = any("the encryption key is being rotated" in warning for warning in cluster["plan"]["warnings"])
+    assert named == (phase != "settled")
+
+
+def test_controllers_that_do_not_have_the_keys_yet():
+    readings = running()
+    readings["ctl01"]["identity"]["encryption_keys"] = encryption_keys(document(SECRETBOX2, CBC))
+    readings["ctl02"]["identity"]["encryption_keys"] = encryption_keys(document(CBC, SECRETBOX2))
+    found = computed(readings, encryption=(PATH, document(SECRETBOX2, CBC)))
+    assert found["status"]["rotations"]["encryption"]["behind"] == ["ctl02"], "the first key writes"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +180,7 @@ def test_settings_that_the_file_does_not_have_are_a_warning():
 )
 def test_a_configuration_that_api_servers_refuse(text, problems):
     assert encryption_problems(PATH, text) == [f"{PATH}: {problem}" for problem in problems]
-    assert encryption_warnings(PATH, text, SETTINGS) == []
+    assert encryption_warnings(PATH, text) == []
 
 
 def test_no_message_has_a_key_in_it():
@@ -128,7 +193,7 @@ def test_no_message_has_a_key_in_it():
 def test_a_first_provider_that_does_not_encrypt_is_a_warning():
     text = document(IDENTITY, CBC)
     assert encryption_problems(PATH, text) == []
-    assert encryption_warnings(PATH, text, SETTINGS) == [
+    assert encryption_warnings(PATH, text) == [
         f"{PATH}: the first provider of secrets is identity, so that they are written to etcd unencrypted; the first "
         "provider writes, all of them read"
     ]

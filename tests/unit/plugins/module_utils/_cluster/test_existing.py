@@ -186,6 +186,8 @@ ELSEWHERE = {
     "ca_authority_key": "tests/unit/plugins/modules/test_x509_cfssl_compat.py",
     "ca_authority_subject": "tests/unit/plugins/modules/test_x509_cfssl_compat.py",
     "cluster_hosts": "below, and test_etcd_membership.py",
+    "ca_encryption_provider": "test_encryption.py",
+    "ca_encryption_resources": "test_encryption.py",
     "cluster_pki_directory": "test_pki_identity.py",
     "cluster_release": "test_releases.py",
     "cluster_versions": "test_releases.py",

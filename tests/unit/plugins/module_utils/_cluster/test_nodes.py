@@ -62,3 +62,22 @@ def test_nodes_of_the_readings(node, reading, ready):
         *([] if ready else ["wrk01"]),
         "wrk02",
     ]
+
+
+@pytest.mark.parametrize(
+    ("phase", "ready", "metadata", "unready"),
+    [
+        ("Running", "True", {}, False),
+        ("Running", "False", {}, True),
+        ("Pending", None, {}, True),
+        ("Succeeded", "False", {}, False),
+        ("Failed", "False", {}, False),
+        ("Running", "False", {"deletionTimestamp": "2026-01-01T00:00:00Z"}, False),
+    ],
+)
+def test_unready_pods(phase, ready, metadata, unready):
+    status = {"phase": phase}
+    if ready:
+        status["conditions"] = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": ready}]
+    pod = {"metadata": {"namespace": "shop", "name": "web", **metadata}, "status": status}
+    assert module.unready_pods([pod]) == ["shop/web"] * unready

@@ -31,9 +31,16 @@ OWN: module.PkiIdentity = {
         "service-account-key.pem": [ACCOUNT],
     },
     "encryption_keys": [KEY1],
+    "retired_keys": [],
     "skipped": [],
 }
-EMPTY: module.PkiIdentity = {"directory": DIRECTORY, "keys": {}, "encryption_keys": None, "skipped": []}
+EMPTY: module.PkiIdentity = {
+    "directory": DIRECTORY,
+    "keys": {},
+    "encryption_keys": None,
+    "retired_keys": [],
+    "skipped": [],
+}
 
 
 def entry(key: str) -> list[dict[str, str]]:
@@ -63,7 +70,7 @@ def directory(**changes: t.Any) -> module.PkiIdentity:
     """Return the cluster's own directory with other keys; a file whose keys are None is not there."""
     found = copy.deepcopy(OWN)
     for name, value in changes.items():
-        if name in ("encryption_keys", "skipped"):
+        if name in ("encryption_keys", "retired_keys", "skipped"):
             found[name] = value  # type: ignore[literal-required]
             continue
         file = name.replace("_", "-") + ".pem"
@@ -219,12 +226,119 @@ def test_hosts_in_the_middle_of_a_rotation_are_of_one_cluster():
     assert problems(directory(ca=[OTHER, CA]), readings) == []
 
 
+NEW = "9e" * 32
+ON_HOST = {
+    "ca": "/var/lib/kubernetes/ca.pem",
+    "etcd-ca": "/etc/etcd/ca.pem",
+    "front-proxy-ca": "/var/lib/kubernetes/front-proxy-ca.pem",
+}
+OLD = {"ca": CA, "etcd-ca": ETCD, "front-proxy-ca": FRONT}
+
+
+def trusting(name: str, *keys: str) -> dict[str, dict[str, t.Any]]:
+    """Return the readings of a cluster of which the first controller trusts these authorities in this order."""
+    readings = hosts()
+    found = readings["ctl01"]["identity"]["certificates"]
+    for path in {ON_HOST[name], f"/var/lib/kubernetes/{name}.pem"}:
+        found[path] = [one for key in keys for one in entry(key)]
+    return readings
+
+
+def rotated(name: str, **keys: list[str]) -> module.PkiIdentity:
+    """Return the cluster's directory during a rotation: keys by ``next``, ``own`` and ``previous``."""
+    return directory(**{name if part == "own" else f"{name}_{part}": value for part, value in keys.items()})
+
+
+@pytest.mark.parametrize("name", list(ON_HOST))
+def test_every_phase_of_a_rotation_is_of_one_cluster(name):
+    old = OLD[name]
+    coming = rotated(name, next=[NEW], own=[old])
+    switched = rotated(name, own=[NEW], previous=[old])
+    finished = rotated(name, own=[NEW])
+    for pki, trusted in (
+        (coming, [old]),
+        (coming, [NEW, old]),
+        (switched, [NEW, old]),
+        # A host that was not reached by the first phase.
+        (switched, [old]),
+        (finished, [NEW, old]),
+    ):
+        assert problems(pki, trusting(name, *trusted)) == [], (pki, trusted)
+
+
+@pytest.mark.parametrize("name", list(ON_HOST))
+def test_a_directory_from_before_a_rotation_does_not_turn_it_back(name):
+    (problem,) = problems(rotated(name, own=[OLD[name]]), trusting(name, NEW, OLD[name]))
+    assert problem.startswith(f"cluster_pki_directory {DIRECTORY}: {name}.pem is older than the ")
+    assert f"that ctl01 also trust (SHA-256 of the public key {NEW[:16]})" in problem
+
+
+@pytest.mark.parametrize("name", list(ON_HOST))
+def test_a_foreign_authority_is_refused_during_a_rotation_too(name):
+    pki = rotated(name, next=[NEW], own=[OTHER])
+    assert [problem for problem in problems(pki) if f"{name}.pem is another" in problem]
+
+
 @pytest.mark.parametrize("host", ["ctl01", "wrk01"])
 def test_a_run_of_one_host(host):
     """Another checkout must not give one worker other keys either."""
     readings = {host: hosts()[host]}
     assert problems(OWN, readings) == []
     assert problems(directory(ca=[OTHER]), readings) == another("ca.pem", "authority", CA, host)
+
+
+# --- rotations ------------------------------------------------------------------------------------
+
+NEXT, PREVIOUS = "service_account_next", "service_account_previous"
+NEW = "9e" * 32
+
+
+def signing(key: str, *controllers: str) -> dict[str, dict[str, t.Any]]:
+    """Return the readings of a cluster, controllers of which sign with another key."""
+    readings = hosts()
+    for host in controllers:
+        readings[host]["identity"]["certificates"]["/var/lib/kubernetes/service-account.pem"] = entry(key)
+    return readings
+
+
+SWITCHED = directory(service_account_key=[NEW], service_account_previous=[ACCOUNT])
+
+
+@pytest.mark.parametrize(
+    ("pki", "readings"),
+    [
+        (directory(service_account_next=[NEW]), hosts()),
+        (SWITCHED, hosts()),
+        (SWITCHED, signing(NEW, "ctl01")),
+        (SWITCHED, signing(NEW, "ctl01", "ctl02")),
+        (directory(service_account_key=[NEW]), signing(NEW, "ctl01", "ctl02")),
+        (directory(encryption_keys=[KEY2], retired_keys=[KEY2, KEY1]), hosts()),
+    ],
+    ids=["next", "switched", "one signs", "both sign", "over", "an encryption key removed"],
+)
+def test_every_phase_of_a_rotation(pki, readings):
+    assert problems(pki, readings) == []
+
+
+@pytest.mark.parametrize(
+    ("pki", "signs"),
+    [
+        # A copy of the directory from before the rotation: it would turn the cluster back.
+        (OWN, ("ctl01", "ctl02")),
+        (directory(service_account_next=[OTHER]), ("ctl01",)),
+        (directory(service_account_key=[OTHER], service_account_previous=[ACCOUNT]), ("ctl01",)),
+    ],
+    ids=["from before", "another next key", "another key that signs"],
+)
+def test_a_rotation_does_not_let_another_key_in(pki, signs):
+    (problem,) = problems(pki, signing(NEW, *signs))
+    assert "service account's key" in problem
+    assert "another cluster" in problem or "different clusters" in problem
+
+
+def test_a_key_that_no_rotation_removed_is_not_lost():
+    pki = directory(encryption_keys=[KEY2], retired_keys=[{**KEY1, "sha256": "ee" * 32}])
+    assert problems(pki) == lacks("aescbc key1", "e1" * 32)
 
 
 # --- the directory itself -------------------------------------------------------------------------

@@ -53,8 +53,9 @@ THREE = [*PARTS["etcd"], "wrk01"]
                 "etcd": "etcd has 2 members and needs all of them: no writes while one restarts, "
                 "mostly less than 10 seconds",
                 "kube-apiserver": "one at a time: no interruption",
-                "containerd": "pods go on running",
-                "kubelet": "pods go on running",
+                "drain": "pods move to other workers; disruption budgets are kept",
+                "containerd": "after its pods have moved to other workers",
+                "kubelet": "after its pods have moved to other workers",
                 "kube-proxy": "",
             },
         ),
@@ -101,10 +102,10 @@ def test_what_does_not_run_is_started_and_interrupts_nothing():
 
 
 def test_hosts_with_the_same_change_are_named_together_and_others_apart():
-    readings = older(running(), {"kubelet": "1.36.3"})
-    readings["wrk02"]["programs"]["kubelet"] = "1.35.4"
+    readings = older(running(), {"kubelet": "1.37.1"})
+    readings["wrk02"]["programs"]["kubelet"] = "1.37.0"
     found = [(change["hosts"], change["change"]) for change in computed(readings)["plan"]["changes"]]
-    assert found == [(["wrk01"], "kubelet 1.36.3 -> 1.37.2"), (["wrk02"], "kubelet 1.35.4 -> 1.37.2")]
+    assert found == [(["wrk01"], "kubelet 1.37.1 -> 1.37.2"), (["wrk02"], "kubelet 1.37.0 -> 1.37.2")]
 
 
 def test_members_that_leave_are_those_that_etcd_alone_knows():
@@ -130,11 +131,13 @@ def test_summary():
     warnings = [f"Warning: {text}" for text in (NO_POLICY, EVEN)]
     nothing = "Versions, units and members are as the inventory says; files are compared on the way."
     assert finished["plan"]["summary"] == [f"{TITLE} on 6 hosts", nothing, *warnings]
-    readings = older(running(), {"kubectl": "1.36.3", "kube-apiserver": "1.36.3"})
+    readings = older(running(), {"kubectl": "1.36.3", "kube-apiserver": "1.37.1"})
     del readings["client"]["programs"]["kubectl"]
     assert computed(readings)["plan"]["summary"] == [
         f"{TITLE} on 6 hosts",
-        "ctl01, ctl02: kube-apiserver: kube-apiserver 1.36.3 -> 1.37.2 (one at a time: no interruption)",
+        "ctl01: etcd backup: save a snapshot first, and keep it on the control node in .etcd-backup beside the "
+        "inventory (no interruption)",
+        "ctl01, ctl02: kube-apiserver: kube-apiserver 1.37.1 -> 1.37.2 (one at a time: no interruption)",
         "client: kubectl: install kubectl 1.37.2",
         *warnings,
     ]
@@ -148,28 +151,29 @@ def note(host, component, *steps, **more):
 
 def test_report():
     """The notes of components replace the derived changes; the other changes stay."""
-    readings = older(running(), {"kube-apiserver": "1.36.3", "kubelet": "1.36.3"})
+    readings = older(running(), {"kube-scheduler": "1.37.1", "kubelet": "1.37.1"})
     notes = [
-        note("ctl01", "kube-apiserver", "install kube-apiserver 1.37.2", "restart", effect="none"),
-        note("ctl02", "kube-apiserver", "install kube-apiserver 1.37.2", "restart", effect="none"),
-        note("ctl02", "kube-apiserver", "install kube-apiserver 1.37.2", "restart", effect="none"),
+        note("ctl01", "kube-scheduler", "install kube-scheduler 1.37.2", "restart", effect="none"),
+        note("ctl02", "kube-scheduler", "install kube-scheduler 1.37.2", "restart", effect="none"),
+        note("ctl02", "kube-scheduler", "install kube-scheduler 1.37.2", "restart", effect="none"),
         note("wrk01", "kubelet", "install kubelet 1.37.2"),
     ]
     found = module.report(computed(readings), notes)
-    kubelet = {"component": "kubelet", "change": "kubelet 1.36.3 -> 1.37.2", "effect": "pods go on running"}
+    kubelet = {"component": "kubelet", "change": "kubelet 1.37.1 -> 1.37.2", "effect": "pods go on running"}
     assert found["changes"] == [
         {"hosts": ["wrk02"], **kubelet},
         {
             "hosts": ["ctl01", "ctl02"],
-            "component": "kube-apiserver",
-            "change": "install kube-apiserver 1.37.2, restart",
+            "component": "kube-scheduler",
+            "change": "install kube-scheduler 1.37.2, restart",
             "effect": "none",
         },
         {"hosts": ["wrk01"], "component": "kubelet", "change": "install kubelet 1.37.2", "effect": ""},
     ]
     assert found["warnings"] == [NO_POLICY, EVEN]
     assert found["problems"] == []
-    assert found["lines"][2] == "ctl01, ctl02: kube-apiserver: install kube-apiserver 1.37.2, restart (none)"
+    assert module.report(computed(readings), notes, ["pods move"])["warnings"] == [NO_POLICY, EVEN, "pods move"]
+    assert found["lines"][2] == "ctl01, ctl02: kube-scheduler: install kube-scheduler 1.37.2, restart (none)"
 
 
 def test_hosts_come_in_the_order_of_the_inventory():

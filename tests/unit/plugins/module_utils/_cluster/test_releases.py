@@ -123,8 +123,31 @@ NEWER = (
 )
 def test_kubelets_newer_than_the_api_servers(tags, skipped, refused):
     runs = module.chapters(tags, skipped)
-    assert problems(cluster("1.36.3"), runs, cluster_release="1.37") == [NEWER] * refused
+    found = problems(cluster("1.36.3"), runs, cluster_release="1.37")
+    assert [text for text in found if text.startswith("kubelet")] == [NEWER] * refused
     assert problems(cluster("1.36.3"), runs, cluster_release="1.36") == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "skipped", "programs"),
+    [
+        (["all"], [], []),
+        (["controller_manager"], [], ["kube-controller-manager"]),
+        (["scheduler", "preflight"], [], ["kube-scheduler"]),
+        (["all"], ["apiserver", "worker"], ["kube-controller-manager", "kube-scheduler"]),
+        (["apiserver", "scheduler"], [], []),
+        (["etcd"], [], []),
+    ],
+)
+def test_what_uses_an_api_server_is_not_newer_than_it(tags, skipped, programs):
+    runs = module.chapters(tags, skipped)
+    assert problems(cluster("1.36.3"), runs, cluster_release="1.37") == [
+        f"{program}: ctl01, ctl02 would get 1.37.2, newer than kube-apiserver (ctl01 1.36.3, ctl02 1.36.3), which this "
+        f"run leaves out; {program} must not be newer: run site.yml with the tag apiserver too, or without tags"
+        for program in programs
+    ]
+    assert problems(cluster("1.36.3"), runs, cluster_release="1.36") == []
+    assert problems(cluster("1.37.1"), runs, cluster_release="1.37") == [], "a patch release"
 
 
 def limited(api_version: str, *hosts: str) -> list[str]:
@@ -144,6 +167,18 @@ def test_kubelets_of_a_run_with_a_limit():
     assert limited("1.37.2", "wrk02") == []
     assert limited("", "wrk02") == [], "no API server answers"
     assert limited("1.36.3", "ctl01") == []
+
+
+def test_each_controller_that_a_limit_leaves_out_counts():
+    """A load balancer may lead to the one that is upgraded already."""
+    readings = cluster("1.36.3", ctl01="1.37.2")
+    readings["wrk02"]["identity"] |= {"api_version": "1.37.2", "api_versions": {"ctl01": "1.37.2", "ctl02": "1.36.3"}}
+    (problem,) = problems({"wrk02": readings["wrk02"]}, cluster_release="1.37")
+    assert "newer than kube-apiserver (ctl02 1.36.3), which this run leaves out" in problem
+    (problem,) = problems({host: readings[host] for host in ("ctl01", "wrk02")}, cluster_release="1.37")
+    assert "(ctl02 1.36.3)" in problem
+    readings["wrk02"]["identity"]["api_versions"]["ctl02"] = "1.37.2"
+    assert problems({"wrk02": readings["wrk02"]}, cluster_release="1.37") == []
 
 
 def test_kubelets_after_their_api_servers():

@@ -86,24 +86,31 @@ def test_a_newer_release():
         component = CATALOGUE["programs"][program]["version"]
         return f"{program} {old[component]} -> {new[component]}"
 
+    backup, drain = (
+        change["change"] for change in value["plan"]["changes"] if change["component"] in ("etcd backup", "drain")
+    )
     assert words(value) == [
+        ("ctl01", "etcd backup", backup),
         ("ctl01, ctl02", "etcd", step("etcd")),
         ("ctl01, ctl02", "kube-apiserver", step("kube-apiserver")),
         ("ctl01, ctl02", "kube-controller-manager", step("kube-controller-manager")),
         ("ctl01, ctl02", "kube-scheduler", step("kube-scheduler")),
         ("client", "kubectl", step("kubectl")),
+        ("wrk01, wrk02", "drain", drain),
         ("wrk01, wrk02", "containerd", f"{step('containerd')}, {step('runc')}"),
         ("wrk01, wrk02", "kubelet", step("kubelet")),
         ("wrk01, wrk02", "kube-proxy", step("kube-proxy")),
     ]
     assert [change["effect"] for change in value["plan"]["changes"]] == [
+        "no interruption",
         "etcd has 2 members and needs all of them: no writes while one restarts, mostly less than 10 seconds",
         "one at a time: no interruption",
         "",
         "",
         "",
-        "pods go on running",
-        "pods go on running",
+        "pods move to other workers; disruption budgets are kept",
+        "after its pods have moved to other workers",
+        "after its pods have moved to other workers",
         "",
     ]
 
@@ -311,14 +318,17 @@ ALLOWED = {
     "ansible.module_utils.common.arg_spec",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._errors",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations",
     # Its functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",
 }
 # The catalogue is read from its file, in one function.
 READS = {"catalogue.py": {"pathlib", "yaml"}}
-# The encryption configuration comes as text.
-DECODES = {"encryption.py": {"base64", "binascii", "yaml"}}
+# The encryption configuration and the annotation of a node come as text.
+DECODES = {"encryption.py": {"base64", "binascii", "yaml"}, "node_marks.py": {"json"}}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[path.name for path in SOURCES])

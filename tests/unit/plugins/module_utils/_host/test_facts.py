@@ -96,6 +96,7 @@ def test_a_host_without_a_cluster(host):
     assert set(facts["free_mib"]) == {"/usr/local", "/var/lib"}
     assert all(free > 0 for free in facts["free_mib"].values())
     assert facts["programs"] == facts["nodes"] == {}
+    assert facts["api_servers"] == []
     assert facts["units"] == dict.fromkeys(_host_facts.UNITS, "inactive")
 
 
@@ -179,14 +180,17 @@ def test_images_are_read_where_archives_were_imported_and_containerd_runs(host, 
 NODES = {
     "items": [
         {
-            "metadata": {"name": "wrk01"},
+            "metadata": {"name": "wrk01", "annotations": {"hardway.kubernetes/from-inventory": "{}"}},
             "spec": {"podCIDR": "10.200.0.0/24"},
             "status": {
                 "conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
                 "nodeInfo": {"kubeletVersion": "v1.37.2"},
             },
         },
-        {"metadata": {"name": "wrk02"}, "spec": {"unschedulable": True}},
+        {
+            "metadata": {"name": "wrk02", "annotations": {"hardway.kubernetes/cordoned": "site.yml"}},
+            "spec": {"unschedulable": True},
+        },
     ]
 }
 
@@ -197,8 +201,22 @@ NODES = {
         (
             json.dumps(NODES),
             {
-                "wrk01": {"ready": True, "version": "1.37.2", "pod_cidr": "10.200.0.0/24", "unschedulable": False},
-                "wrk02": {"ready": False, "version": "", "pod_cidr": "", "unschedulable": True},
+                "wrk01": {
+                    "ready": True,
+                    "version": "1.37.2",
+                    "pod_cidr": "10.200.0.0/24",
+                    "unschedulable": False,
+                    "from_inventory": True,
+                    "cordoned_by_run": False,
+                },
+                "wrk02": {
+                    "ready": False,
+                    "version": "",
+                    "pod_cidr": "",
+                    "unschedulable": True,
+                    "from_inventory": False,
+                    "cordoned_by_run": True,
+                },
             },
         ),
         ("", {}),  # The API server does not answer.
@@ -211,6 +229,22 @@ def test_nodes_as_the_api_server_of_the_host_knows_them(host, answer, nodes):
     if answer is not None:
         host.output["kubectl"] = answer
     assert host.facts()["nodes"] == nodes
+
+
+@pytest.mark.parametrize("state", ["active", "inactive"])
+@pytest.mark.parametrize(
+    ("answer", "addresses"),
+    [
+        ({"endpoints": [{"addresses": ["10.0.0.11"]}, {"addresses": ["10.0.0.12"]}]}, ["10.0.0.11", "10.0.0.12"]),
+        ({"endpoints": None}, []),  # The last one has stopped.
+        (None, []),  # The API server does not answer.
+    ],
+)
+def test_the_api_servers_that_run(host, state, answer, addresses):
+    states = (state if unit == "kube-apiserver.service" else "inactive" for unit in _host_facts.UNITS)
+    host.output["systemctl"] = "\n".join(states)
+    host.output["kubectl"] = json.dumps(answer) if answer else ""
+    assert host.facts()["api_servers"] == (addresses if state == "active" else [])
 
 
 @pytest.mark.parametrize("runs", [True, False])
@@ -248,6 +282,57 @@ def test_the_api_is_asked_by_a_kubelet_where_the_run_needs_it(host, kubeconfig, 
     asked = [command for command in host.commands if command[0].endswith("kubectl")]
     expected = ["--request-timeout=3s", "--kubeconfig=/var/lib/kubelet/kubeconfig", "get", "--raw=/version"]
     assert [command[1:] for command in asked] == ([expected] if kubeconfig and not options else [])
+
+
+@pytest.mark.parametrize(("ago", "signs"), [(10, True), (100, True), (1000, False), (None, False)])
+def test_since_when_the_api_server_signs_with_its_key(host, monkeypatch, tmp_path, ago, signs):
+    key = tmp_path / "service-account-key.pem"
+    monkeypatch.setattr(_host_facts, "_SIGNING_KEY", str(key))
+    now, monotonic = time.time(), time.clock_gettime(time.CLOCK_MONOTONIC)
+    host.output["systemctl"] = f"{int((monotonic - ago) * 1e6)}\n" if ago else "0\n"
+    assert host.facts()["identity"]["signing_since"] is None
+    key.write_text("")
+    os.utime(key, (now - 500, now - 500))
+    # A process that is older than the file has the key before.
+    found = host.facts()["identity"]["signing_since"]
+    assert found == (pytest.approx(now - ago, abs=5) if signs else None)
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "answer", "versions"),
+    [
+        (KUBECONFIG, '{"gitVersion": "v1.37.2"}', {"ctl02": "1.37.2"}),
+        (KUBECONFIG, "", {}),
+        ("", '{"gitVersion": "v1.37.2"}', {}),
+    ],
+)
+def test_api_servers_that_the_run_leaves_out_are_asked_one_by_one(host, kubeconfig, answer, versions):
+    host.files["/var/lib/kubelet/kubeconfig"] = kubeconfig
+    host.output["kubectl"] = answer
+    found = host.facts(ask_api=False, api_servers={"ctl02": "https://10.0.0.12:6443"})
+    assert found["identity"]["api_versions"] == versions
+    asked = [command[3:] for command in host.commands if command[0].endswith("kubectl")]
+    assert asked == ([["--server=https://10.0.0.12:6443", "get", "--raw=/version"]] if kubeconfig else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "node"),
+    [
+        ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "from_inventory": False, "cordoned_by_run": True}),
+        ({"ask_api": False}, json.dumps(NODES["items"][1]), None),
+        ({}, "", None),
+        ({}, '{"kind": "Status", "code": 404}', None),
+    ],
+)
+def test_a_kubelet_reads_its_own_node_where_the_run_needs_it(host, monkeypatch, options, answer, node):
+    monkeypatch.setattr(
+        _host_facts.cluster_identity, "identity", lambda _read: {"api_server": "", "kubelet_names": ["wrk02"]}
+    )
+    host.output["kubectl"] = answer
+    found = host.facts(**options)["own_node"]
+    assert found == ({"ready": False, "version": "", "pod_cidr": "", **node} if node else {})
+    asked = [command[-1] for command in host.commands if command[0].endswith("kubectl")]
+    assert asked == ([] if options else ["--raw=/api/v1/nodes/wrk02"])
 
 
 def test_a_worker_without_kubectl_does_not_know_the_version_of_the_api(host):
