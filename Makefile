@@ -128,8 +128,8 @@ test-network: setup ## connections between pods, Services and hosts of the runni
 test-networks: setup ## test-network for every pod network, on labs of their own (NETWORK= for one; removes the lab)
 	@python tests/networks.py $(NETWORK)
 
-test-life: setup ## the running lab, of the release before the newest, is upgraded while clients work
-	@python -m pytest -q tests/lab/life --ansible-inventory=$(INVENTORY)
+test-life: setup ## the running lab is upgraded, its keys and authorities rotated, its hosts change, under clients (LIFE=upgrade for one)
+	@python -m pytest -q tests/lab/life $(if $(LIFE),-k "$(LIFE)") --ansible-inventory=$(INVENTORY)
 
 test-reset: ## empty hosts: a cluster is built on them and taken off again (creates the lab again)
 	@$(MAKE) --no-print-directory lab-down

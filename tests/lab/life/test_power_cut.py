@@ -9,6 +9,7 @@ import time
 import typing as t
 
 import pytest
+from playbook import run
 from support import wait_until
 
 if t.TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _started(node: Node) -> bool:
 
 
 def test_everything_comes_back_by_itself(
-    cluster: Cluster, nodes: dict[str, Node], container: t.Callable[..., None]
+    cluster: Cluster, inventory: str, nodes: dict[str, Node], container: t.Callable[..., None]
 ) -> None:
     hosts = list(nodes.values())
     for node in hosts:
@@ -70,3 +71,4 @@ def test_everything_comes_back_by_itself(
         wait_until(lambda node=node: _started(node), seconds=60, what=f"{node.name} has booted")
         assert node.out("systemctl", "--failed", "--no-legend", "--plain") == "", node.name
     cluster.kubectl("annotate", "namespace", "default", "power-cut-")
+    assert run(inventory).changed == []

@@ -14,14 +14,15 @@ from ansible.template import Templar
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "roles" / "preflight" / "tasks"
 
 
-def shown(found, problems=()):
+def shown(found, problems=(), etcd=(), tags=("all",), skipped=()):
     """Return the plan that is shown, whether the check passes, and its message, for a registered reading."""
     tasks = DataLoader().load_from_file(str(TASKS / "main.yml"), trusted_as_template=True)
     (reading,) = DataLoader().load_from_file(str(TASKS / "workloads.yml"), trusted_as_template=True)
     (show,) = (task for task in tasks if "ansible.builtin.debug" in task)
     (check,) = (task for task in tasks if "ansible.builtin.assert" in task)
-    plan = {"summary": ["a plan"], "warnings": [], "problems": list(problems)}
-    templar = Templar(loader=DataLoader(), variables={"cluster": {"plan": plan}, reading["register"]: found})
+    plan = {"summary": ["a plan"], "warnings": [], "problems": list(problems), "etcd": {"problems": list(etcd)}}
+    variables = {"ansible_run_tags": list(tags), "ansible_skip_tags": list(skipped), reading["register"]: found}
+    templar = Templar(loader=DataLoader(), variables={"cluster": {"plan": plan}, **variables})
     message = templar.template(show["ansible.builtin.debug"]["msg"])
     templar = Templar(loader=DataLoader(), variables=templar.available_variables | check["vars"])
     asserted = check["ansible.builtin.assert"]
@@ -40,3 +41,18 @@ def test_effects_and_problems_of_an_upgrade(problems):
     assert passes is False
     lines = [f"- {text}" for text in (*problems, "a pod is lost")]
     assert failure.splitlines() == [f"{len(lines)} problem(s) found. Nothing was changed.", *lines]
+
+
+@pytest.mark.parametrize(
+    ("tags", "skipped", "refused"),
+    [
+        (["all"], [], True),
+        (["apiserver", "etcd"], [], True),
+        (["worker"], [], False),
+        (["all"], ["etcd"], False),
+    ],
+)
+def test_data_that_etcd_does_not_start_with_stops_a_run_that_comes_to_etcd(tags, skipped, refused):
+    _message, passes, failure = shown({"skipped": True}, etcd=["ctl03: its data"], tags=tags, skipped=skipped)
+    assert passes is not refused
+    assert ("- ctl03: its data" in failure) is refused
