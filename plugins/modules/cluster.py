@@ -350,7 +350,7 @@ status:
                 - V(none) without a rotation. With V(next), the new key is accepted and does not sign. With V(previous)
                   it signs, and the old one is accepted.
               type: str
-            keys:
+            public_keys:
               description: SHA-256 of the public keys, by file of the PKI directory.
               type: dict
             behind:

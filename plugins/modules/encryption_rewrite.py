@@ -71,7 +71,7 @@ updates:
   returned: success
   type: int
   sample: 42
-keys:
+examined:
   description: How many keys of etcd were looked at in the end.
   returned: success
   type: int
@@ -119,7 +119,7 @@ def main() -> None:
     except HardwayError as error:
         module.fail_json(msg=str(error))
     changed = bool(updates or found.remaining)
-    module.exit_json(changed=changed, updates=updates, keys=found.keys, remaining=found.remaining)
+    module.exit_json(changed=changed, updates=updates, examined=found.keys, remaining=found.remaining)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ LASTING = {"namespace": "ci", "name": "lasting", "key": "bb"}
 
 def account(phase, *, behind=(), wait=None, tokens=(), revoke=False, check=False, began="none"):
     keys = {"service-account.pem": "aa", "service-account-previous.pem": "bb"}
-    state = {"phase": phase, "behind": list(behind), "wait": wait, "keys": keys}
+    state = {"phase": phase, "behind": list(behind), "wait": wait, "public_keys": keys}
     return {
         "cluster": {"check_mode": check, "status": {"rotations": {"service_account": state}}},
         "rotation": {"phase": began},

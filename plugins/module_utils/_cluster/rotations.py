@@ -109,7 +109,7 @@ def rotation_warnings(rotations: t.Mapping[str, t.Any]) -> list[str]:
 def account_rotation(
     shape: Topology, readings: t.Mapping[str, Reading], pki: PkiIdentity | None, own: t.Iterable[Settings]
 ) -> dict[str, t.Any]:
-    """Return ``phase``, ``keys``, ``behind`` and ``wait``, as the RETURN of the module ``cluster`` has them.
+    """Return ``phase``, ``public_keys``, ``behind`` and ``wait``, as the RETURN of the module ``cluster`` has them.
 
     :param readings: of ``host_facts``, by host of the run.
     :param pki: None where the directory is not known.
@@ -121,7 +121,7 @@ def account_rotation(
     phase = "previous" if previous in keys else "next" if coming in keys else "none"
     return {
         "phase": phase,
-        "keys": keys,
+        "public_keys": keys,
         "behind": [host for host, facts in controllers.items() if keys and _on_host(facts) != keys],
         "wait": _wait(controllers, keys, longest_token(own)) if phase == "previous" else None,
     }

@@ -53,9 +53,11 @@ def deployed(cluster: Cluster, namespace: str) -> t.Iterator[str]:
         },
     )
     own = f"--namespace={namespace}"
-    cluster.kubectl("rollout", "status", f"deployment/{_NAME}", own, "--timeout=120s")
-    yield cluster.get("service", _NAME, own)["spec"]["clusterIP"]
-    cluster.kubectl("delete", "deployment,service,poddisruptionbudget", _NAME, own)
+    try:
+        cluster.kubectl("rollout", "status", f"deployment/{_NAME}", own, "--timeout=120s")
+        yield cluster.get("service", _NAME, own)["spec"]["clusterIP"]
+    finally:
+        cluster.kubectl("delete", "deployment,service,poddisruptionbudget", _NAME, own)
 
 
 class Visitors:

@@ -241,7 +241,7 @@ def trusting(name: str, *keys: str) -> dict[str, dict[str, t.Any]]:
     """Return the readings of a cluster of which the first controller trusts these authorities in this order."""
     readings = hosts()
     found = readings["ctl01"]["identity"]["certificates"]
-    for path in {ON_HOST[name], f"/var/lib/kubernetes/{name}.pem"}:
+    for path in (ON_HOST[name], f"/var/lib/kubernetes/{name}.pem"):
         found[path] = [one for key in keys for one in entry(key)]
     return readings
 
