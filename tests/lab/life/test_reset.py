@@ -69,7 +69,7 @@ ps -eo comm= | grep -E '^(kube|etcd|containerd|nginx|pause|flannel|weave|coredns
 
 def _read(node: Node) -> dict[str, str]:
     """Return what is on the disk of a host, by path."""
-    listing, _, sums = node.out("sh", "-c", _FILES).partition("===\n")
+    listing, _mark, sums = node.out("sh", "-c", _FILES).partition("===\n")
     found = dict(line.split("\t", 1) for line in listing.splitlines())
     for line in sums.splitlines():
         digest, path = line.split("  ", 1)
