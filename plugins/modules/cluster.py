@@ -416,8 +416,12 @@ plan:
       type: list
       elements: str
     problems:
-      description: Reasons why a working cluster cannot be built. The role P(hardway.kubernetes.preflight#role)
-        fails with them.
+      description: Reasons why a working cluster cannot be built.
+      type: list
+      elements: str
+    blocking:
+      description: RV(plan.problems), and RV(plan.etcd.problems) where this run changes etcd. The role
+        P(hardway.kubernetes.preflight#role) fails with them.
       type: list
       elements: str
     probes:

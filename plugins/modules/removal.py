@@ -114,8 +114,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.conffiles import Conffile, conffiles
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.removal import Removal, Run, carry_out
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.removal import Removal, carry_out
 
 
 def _restored(module: AnsibleModule, file: Conffile, run: Run) -> list[str]:

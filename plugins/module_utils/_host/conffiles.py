@@ -14,10 +14,10 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, write_file
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 
 __all__ = ("Conffile", "conffiles")
 
-Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _QUICK = ["-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20", "-o", "Acquire::Retries=0"]
 

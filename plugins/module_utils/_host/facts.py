@@ -21,6 +21,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data impo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave import Weave, weave
 
@@ -41,8 +42,6 @@ UNITS = (
 )
 #: Annotation of a node that a run cordoned. A node that somebody else cordoned does not have it.
 CORDON = "hardway.kubernetes/cordoned"
-#: Runs a command and returns (return code, stdout, stderr). It raises OSError where the host lacks the program.
-Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
 _IMAGES_RECORD = "/var/lib/hardway/images.json"

@@ -19,13 +19,12 @@ import time
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.mounts import mount_points, unmount
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import UNIT_DIRECTORY, Unit
 
-__all__ = ("Removal", "Run", "Step", "carry_out", "end", "processes", "recorded_programs")
+__all__ = ("Removal", "Step", "carry_out", "end", "processes", "recorded_programs")
 
-#: Runs a command and returns (return code, stdout, stderr).
-Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 # Home directory of users that the collection makes; packages and people have others.
 _NOWHERE = "/nonexistent"

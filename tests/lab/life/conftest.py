@@ -13,28 +13,20 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 
-from client import HEADING, Load, reports
-from service import Visitors, deployed
+from serving import HEADING, Serving, operations
 
 if t.TYPE_CHECKING:
     from support import Cluster
 
 
 @pytest.fixture
-def writes(cluster: Cluster, namespace: str) -> t.Callable[[str], Load]:
-    """Return a context: a client writes and reads through the load balancer while it is open."""
-    return lambda operation: Load(cluster, namespace, operation)
-
-
-@pytest.fixture
-def visitors(cluster: Cluster, namespace: str) -> t.Iterator[Visitors]:
-    """A context: every worker asks the Service of a Deployment with two replicas while it is open."""
-    with deployed(cluster, namespace) as address:
-        yield Visitors(cluster, address)
+def serving(cluster: Cluster, namespace: str) -> Serving:
+    """The cluster, whose clients are watched during an operation."""
+    return Serving(cluster, namespace)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if reports:
-        terminalreporter.section("what a client saw")
-        for line in (HEADING, *reports):
+    if operations:
+        terminalreporter.section("what clients saw")
+        for line in (HEADING, *operations):
             terminalreporter.write_line(str(line))
