@@ -42,6 +42,8 @@ UNITS = (
 )
 #: Annotation of a node that a run cordoned. A node that somebody else cordoned does not have it.
 CORDON = "hardway.kubernetes/cordoned"
+#: Annotation of a node: how many seconds its turn took in the last upgrade that moved its pods away.
+TURN = "hardway.kubernetes/turn-seconds"
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
 _IMAGES_RECORD = "/var/lib/hardway/images.json"
@@ -169,6 +171,11 @@ def _image_archives(run: Run, *, runs: bool) -> list[str]:
     return imported(_IMAGES_RECORD, run)
 
 
+def _number(text: t.Any) -> int:
+    """Return a number of an annotation, which anybody may have edited; 0 where there is none."""
+    return int(text) if str(text).isdecimal() else 0
+
+
 def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     """Return the state of each node from a list of the API's Node objects, by name.
 
@@ -176,14 +183,16 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     """
     found = {}
     for node in objects.get("items", []):
+        annotations = node["metadata"].get("annotations") or {}
         conditions = {entry["type"]: entry["status"] for entry in node.get("status", {}).get("conditions", [])}
         found[node["metadata"]["name"]] = {
             "ready": conditions.get("Ready") == "True",
             "version": node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "").lstrip("v"),
             "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
             "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
-            "from_inventory": FROM_INVENTORY in node["metadata"].get("annotations", {}),
-            "cordoned_by_run": CORDON in (node["metadata"].get("annotations") or {}),
+            "from_inventory": FROM_INVENTORY in annotations,
+            "cordoned_by_run": CORDON in annotations,
+            "turn_seconds": _number(annotations.get(TURN)),
         }
     return found
 

@@ -160,19 +160,20 @@ def test_an_etcd_member_is_surplus():
 
 
 @pytest.mark.parametrize(
-    ("tags", "hosts", "blocks"),
+    ("tags", "skipped", "hosts", "blocks"),
     [
-        (["all"], ["ctl01", "ctl02", "wrk01"], True),
-        (["etcd"], ["ctl01"], True),
-        (["worker"], ["ctl01", "ctl02", "wrk01"], False),
-        (["all"], ["wrk01"], False),
+        (["all"], [], ["ctl01", "ctl02", "wrk01"], True),
+        (["apiserver", "etcd"], [], ["ctl01"], True),
+        (["worker"], [], ["ctl01", "ctl02", "wrk01"], False),
+        (["all"], ["etcd"], ["ctl01", "ctl02", "wrk01"], False),
+        (["all"], [], ["wrk01"], False),
     ],
 )
-def test_data_of_etcd_blocks_a_run_that_changes_etcd(tags, hosts, blocks):
+def test_data_of_etcd_blocks_a_run_that_changes_etcd(tags, skipped, hosts, blocks):
     readings = running()
     readings["ctl01"]["etcd"] = {**readings["ctl01"]["etcd"], "data": None, "was_healthy": True}
     readings["ctl02"]["etcd"] = {**readings["ctl02"]["etcd"], "data": None, "was_healthy": True}
-    plan = computed({host: readings[host] for host in hosts}, runs=chapters(tags))["plan"]
+    plan = computed({host: readings[host] for host in hosts}, runs=chapters(tags, skipped))["plan"]
     assert plan["etcd"]["problems"]
     assert plan["blocking"] == (plan["etcd"]["problems"] if blocks else [])
 

@@ -189,7 +189,10 @@ NODES = {
             },
         },
         {
-            "metadata": {"name": "wrk02", "annotations": {"hardway.kubernetes/cordoned": "site.yml"}},
+            "metadata": {
+                "name": "wrk02",
+                "annotations": {"hardway.kubernetes/cordoned": "site.yml", "hardway.kubernetes/turn-seconds": "34"},
+            },
             "spec": {"unschedulable": True},
         },
     ]
@@ -209,6 +212,7 @@ NODES = {
                     "unschedulable": False,
                     "from_inventory": True,
                     "cordoned_by_run": False,
+                    "turn_seconds": 0,
                 },
                 "wrk02": {
                     "ready": False,
@@ -217,6 +221,7 @@ NODES = {
                     "unschedulable": True,
                     "from_inventory": False,
                     "cordoned_by_run": True,
+                    "turn_seconds": 34,
                 },
             },
         ),
@@ -349,7 +354,11 @@ def test_api_servers_that_the_run_leaves_out_are_asked_one_by_one(host, kubeconf
 @pytest.mark.parametrize(
     ("options", "answer", "node"),
     [
-        ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "from_inventory": False, "cordoned_by_run": True}),
+        (
+            {},
+            json.dumps(NODES["items"][1]),
+            {"unschedulable": True, "cordoned_by_run": True, "turn_seconds": 34, "from_inventory": False},
+        ),
         ({"ask_api": False}, json.dumps(NODES["items"][1]), None),
         ({}, "", None),
         ({}, '{"kind": "Status", "code": 404}', None),
