@@ -77,7 +77,7 @@ class Serving:
         with deployed(self._cluster, self._namespace) as address:
             before = _restarts(self._cluster)
             visitors = Visitors(self._cluster, address)
-            with Load(self._cluster, self._namespace, operation, way) as load, visitors:
+            with visitors, Load(self._cluster, self._namespace, operation, way) as load:
                 began = time.monotonic()
                 yield
                 took = time.monotonic() - began
