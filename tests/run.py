@@ -83,9 +83,9 @@ class Part:
         return 3 * 60 * self.minutes + (2400 if self.builds else 600)
 
 
-def _life(name: str, tests: str, minutes: int, proves: str, runs: str) -> Part:
-    """Return a part of `make test-life` with three controllers."""
-    lab = "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel"
+def _life(name: str, tests: str, minutes: int, proves: str, runs: str, sizes: str = "CONTROLLERS=3") -> Part:
+    """Return a part of `make test-life` on a lab with flannel."""
+    lab = f"lab {sizes} SETTINGS=cluster_pod_network=flannel"
     return Part(name, ("lab-down", lab, f"test-life LIFE={tests}", "lab-down"), "own lab", minutes, proves, runs)
 
 
@@ -375,6 +375,22 @@ PARTS = (
         5,
         "all hosts lose power at once; everything comes back by itself, and a run changes nothing",
         "drawn",
+    ),
+    _life(
+        "the balancer is replaced",
+        "balancers",
+        5,
+        "nodes and clients go to a new balancer, and the old one is turned off, under a client that loses nothing",
+        "drawn",
+        "LBS=2",
+    ),
+    _life(
+        "all controllers are lost",
+        "restore",
+        5,
+        "new hosts and a backup bring the cluster back to its workers; pods have gone on, Secrets are readable",
+        "drawn",
+        "CONTROLLERS=2",
     ),
     _life(
         "an authority is rotated",

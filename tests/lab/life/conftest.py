@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import sys
 import typing as t
 
 import pytest
+import yaml
+from playbook import ROOT
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 
@@ -17,6 +20,26 @@ from serving import HEADING, Serving, operations
 
 if t.TYPE_CHECKING:
     from support import Cluster
+
+Edit = t.Callable[[dict[str, t.Any]], None]
+
+
+@pytest.fixture
+def edited(inventory: str) -> t.Iterator[t.Callable[[Edit], str]]:
+    """Return a function: a copy of the inventory, whose groups another function edits. It returns the copy's path."""
+    copy = ROOT / "inventories" / "lab-custom-edited"
+
+    def make(edit: Edit) -> str:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(ROOT / inventory, copy)
+        path = copy / "hosts.yml"
+        hosts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        edit(hosts["all"]["children"])
+        path.write_text(yaml.safe_dump(hosts, sort_keys=False), encoding="utf-8")
+        return str(copy.relative_to(ROOT))
+
+    yield make
+    shutil.rmtree(copy, ignore_errors=True)
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ The lab has three: `make lab CONTROLLERS=3`. Elsewhere the test is skipped.
 from __future__ import annotations
 
 import json
-import shutil
 import typing as t
 
 import pytest
-import yaml
-from playbook import ROOT, run, variables, wipe
+from playbook import run, variables, wipe
 from support import wait_until
 
 if t.TYPE_CHECKING:
+    from conftest import Edit
     from serving import Serving
     from support import Cluster, Node
 
@@ -28,23 +27,17 @@ PROGRAMS = ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd
 
 
 @pytest.fixture
-def fewer(inventory: str) -> t.Iterator[t.Callable[[set[str]], str]]:
-    """Return a function: a copy of the inventory without some hosts."""
-    copy = ROOT / "inventories" / "lab-custom-fewer"
+def fewer(edited: t.Callable[[Edit], str]) -> t.Callable[[set[str]], str]:
+    """Return a function: a copy of the inventory without some controllers."""
 
-    def make(away: set[str]) -> str:
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(ROOT / inventory, copy)
-        path = copy / "hosts.yml"
-        hosts = yaml.safe_load(path.read_text(encoding="utf-8"))
-        controllers = hosts["all"]["children"]["controllers"]["hosts"]
-        for name in away:
-            del controllers[name]
-        path.write_text(yaml.safe_dump(hosts), encoding="utf-8")
-        return str(copy.relative_to(ROOT))
+    def without(away: set[str]) -> str:
+        def edit(groups: dict[str, t.Any]) -> None:
+            for name in away:
+                del groups["controllers"]["hosts"][name]
 
-    yield make
-    shutil.rmtree(copy, ignore_errors=True)
+        return edited(edit)
+
+    return without
 
 
 def _members(cluster: Cluster) -> list[dict[str, t.Any]]:

@@ -123,15 +123,20 @@ def _deploy(cluster: Cluster) -> None:
     volumes = [{"name": "memory", "emptyDir": {"medium": "Memory"}}]
     labels = {"app": "reset"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "volumes": volumes}}
-    metadata = {"namespace": "default", "name": "reset"}
+    # The port of a host is more than Pod Security allows elsewhere.
+    privileged = {"name": "reset", "labels": {"pod-security.kubernetes.io/enforce": "privileged"}}
+    metadata = {"namespace": "reset", "name": "reset"}
     spec = {"selector": {"matchLabels": labels}, "template": template}
     ports = {"ports": [{"port": 80, "nodePort": 30999}], "type": "NodePort", "selector": labels}
     cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": privileged},
         {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec},
         {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": ports},
     )
     wait_until(
-        lambda: cluster.get("daemonset", "reset")["status"].get("numberReady") == len(cluster.workers),
+        lambda: (
+            cluster.get("daemonset", "reset", "--namespace=reset")["status"].get("numberReady") == len(cluster.workers)
+        ),
         seconds=120,
         what="the pods are ready",
     )

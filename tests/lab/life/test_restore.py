@@ -32,7 +32,7 @@ def _started(cluster: Cluster, namespace: str) -> dict[str, str]:
     }
 
 
-def test_new_controllers_serve_the_old_cluster(
+def test_new_hosts_serve_the_old_cluster(
     cluster: Cluster, inventory: str, namespace: str, tmp_path: pathlib.Path
 ) -> None:
     cluster.apply(
