@@ -131,6 +131,11 @@ test-networks: setup ## test-network for every pod network, on labs of their own
 test-life: setup ## the running lab is upgraded, its keys and authorities rotated, its hosts change, under clients (LIFE=upgrade for one)
 	@python -m pytest -q tests/lab/life $(if $(LIFE),-k "$(LIFE)") --ansible-inventory=$(INVENTORY)
 
+test-reset: ## empty hosts: a cluster is built on them and taken off again (creates the lab again)
+	@$(MAKE) --no-print-directory lab-down
+	@$(MAKE) --no-print-directory lab-hosts
+	@python -m pytest -q tests/lab/life/test_reset.py --ansible-inventory=$(INVENTORY)
+
 test-faults: setup ## a client of the running lab while a part fails, and the recovery of etcd
 	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
 

@@ -83,6 +83,12 @@ class Part:
         return 3 * 60 * self.minutes + (2400 if self.builds else 600)
 
 
+def _life(name: str, tests: str, minutes: int, proves: str, runs: str, sizes: str = "CONTROLLERS=3") -> Part:
+    """Return a part of `make test-life` on a lab with flannel."""
+    lab = f"lab {sizes} SETTINGS=cluster_pod_network=flannel"
+    return Part(name, ("lab-down", lab, f"test-life LIFE={tests}", "lab-down"), "own lab", minutes, proves, runs)
+
+
 PARTS = (
     Part(
         "lint",
@@ -356,84 +362,58 @@ PARTS = (
         "drawn",
         builds=True,
     ),
-    Part(
+    _life(
         "controllers leave and come",
-        (
-            "lab-down",
-            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=controllers",
-            "lab-down",
-        ),
-        "own lab",
+        "controllers",
         10,
         "three controllers become one and three again under a writing client",
         "drawn",
     ),
-    Part(
+    _life(
         "power cut",
-        (
-            "lab-down",
-            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=power_cut",
-            "lab-down",
-        ),
-        "own lab",
+        "power_cut",
         5,
         "all hosts lose power at once; everything comes back by itself, and a run changes nothing",
         "drawn",
     ),
-    Part(
+    _life(
+        "the balancer is replaced",
+        "balancers",
+        5,
+        "nodes and clients go to a new balancer, and the old one is turned off, under a client that loses nothing",
+        "drawn",
+        "LBS=2",
+    ),
+    _life(
+        "all controllers are lost",
+        "restore",
+        5,
+        "new hosts and a backup bring the cluster back to its workers; pods have gone on, Secrets are readable",
+        "drawn",
+        "CONTROLLERS=2",
+    ),
+    _life(
         "an authority is rotated",
-        (
-            "lab-down",
-            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=etcd-ca",
-            "lab-down",
-        ),
-        "own lab",
+        "etcd-ca",
         10,
         "etcd's authority gets a new key under a writing client, which loses nothing",
         "drawn",
     ),
-    Part(
+    _life(
         "authorities are rotated",
-        (
-            "lab-down",
-            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=rotate_authorities",
-            "lab-down",
-        ),
-        "own lab",
+        "rotate_authorities",
         30,
         "every authority is rotated under a writing client, and what the old one signed is refused afterwards",
         "full",
     ),
-    Part(
+    _life(
         "keys are rotated",
-        (
-            "lab-down",
-            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=rotate_keys",
-            "lab-down",
-        ),
-        "own lab",
+        "rotate_keys",
         30,
         "every key is rotated under a writing client, killed on the way and continued; etcdctl finds no old key",
         "full",
     ),
-    Part(
-        "expired",
-        (
-            "lab-down",
-            "lab CONTROLLERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=expired",
-            "lab-down",
-        ),
-        "own lab",
-        30,
-        "a cluster whose certificates have expired is healed by one run",
-        "full",
-    ),
+    _life("expired", "expired", 30, "a cluster whose certificates have expired is healed by one run", "full"),
     Part(
         "upgrade",
         (
@@ -449,6 +429,15 @@ PARTS = (
         "workers have their turns, nodes that others cordoned stay cordoned",
         "full",
         builds=True,
+    ),
+    Part(
+        "reset",
+        ("test-reset", "lab-down"),
+        "own lab",
+        10,
+        "a cluster is taken off its hosts, killed on the way: files, packet filter and interfaces are as before it, "
+        "but for packages and logs, and a cluster is built on them again",
+        "full",
     ),
     Part(
         "release 1.36",

@@ -24,6 +24,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster import
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue, read_catalogue
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import (
     FILES,
+    WEAVE_PASSWORD,
     PkiIdentity,
     pki_identity,
 )
@@ -72,8 +73,11 @@ def _public_half(pem: str | None) -> str | None:
         return None
 
 
-def _pki_directory(path: t.Any) -> PkiIdentity | None:
-    """Return the identity of the PKI directory, which the role ca fills later; None where it is not known."""
+def _pki_directory(path: t.Any, password: str | None = None) -> PkiIdentity | None:
+    """Return the identity of the PKI directory, which the role ca fills later; None where it is not known.
+
+    :param password: the decrypted password of Weave Net, where there is one.
+    """
     if not path:
         return None
     texts: dict[str, str | None] = {}
@@ -84,6 +88,8 @@ def _pki_directory(path: t.Any) -> PkiIdentity | None:
             continue
         except OSError:
             texts[name] = None
+    if password is not None:
+        texts[WEAVE_PASSWORD] = password
     return pki_identity(str(path), texts, service_account=_public_half(texts.get("service-account-key.pem")))
 
 
@@ -107,6 +113,9 @@ class ActionModule(ActionBase):
         hosts = {host: task_vars["hostvars"][host] for host in names}
         in_run = [host for host in task_vars["ansible_play_hosts_all"] if host in hosts]
         catalogue: Catalogue = read_catalogue()
+        directory = str(wanted.get("cluster_pki_directory") or "")
+        encryption = os.path.join(directory, "encryption-config.yaml")
+        text = self._decrypted(encryption)
         try:
             computed = value.cluster(
                 known=known,
@@ -114,10 +123,10 @@ class ActionModule(ActionBase):
                 host_variables={host: self._variables(variables, known) for host, variables in hosts.items()},
                 readings={host: self._reading(hosts[host], str(arguments["readings"])) for host in in_run},
                 catalogue=catalogue,
-                encryption=self._encryption(str(wanted.get("cluster_pki_directory") or "")),
-                pki=_pki_directory(wanted.get("cluster_pki_directory")),
+                encryption=None if text is None else (encryption, text),
+                pki=_pki_directory(directory, self._decrypted(os.path.join(directory, WEAVE_PASSWORD))),
                 runs=chapters(task_vars.get("ansible_run_tags", ["all"]), task_vars.get("ansible_skip_tags", [])),
-                made=self._made(str(wanted.get("cluster_pki_directory") or "")),
+                made=self._made(directory),
             )
         except HardwayError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -134,14 +143,13 @@ class ActionModule(ActionBase):
         noted = changed_files() if self._task.check_mode else []
         return [os.path.basename(path) for path in noted if os.path.dirname(path) == directory]
 
-    def _encryption(self, directory: str) -> tuple[str, str] | None:
-        """Return path and content of the encryption configuration, which may be a vault."""
-        path = pathlib.Path(directory) / "encryption-config.yaml"
-        if not path.is_file():
+    def _decrypted(self, path: str) -> str | None:
+        """Return the content of a file, which may be a vault; None where there is none."""
+        if not os.path.isfile(path):
             return None
-        readable = self._loader.get_real_file(str(path))
+        readable = self._loader.get_real_file(path)
         try:
-            return str(path), pathlib.Path(readable).read_text(encoding="utf-8", errors="replace")
+            return pathlib.Path(readable).read_text(encoding="utf-8", errors="replace")
         finally:
             self._loader.cleanup_tmp_file(readable)
 

@@ -57,11 +57,14 @@ class ActionModule(ActionBase):
 
 
 def _run(command: list[str]) -> tuple[int, str, str]:
-    """Run a command on the control node, where a module's ``run_command`` is not at hand."""
+    """Run a command on the control node, where a module's ``run_command`` is not at hand.
+
+    :raises OSError: it cannot be run, or does not end in time.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 1, "", str(error)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"it did not end within {_TIMEOUT} s") from error
     return done.returncode, done.stdout, done.stderr
 
 

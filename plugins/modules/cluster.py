@@ -115,6 +115,18 @@ spec:
       description: Pod network.
       type: str
       sample: flannel
+    weave:
+      description: How Weave Net sends what peers say to each other.
+      type: dict
+      contains:
+        encrypted:
+          description: Whether it encrypts with a password. False for any other pod network.
+          type: bool
+        password_file:
+          description: File of the PKI directory that has the password. Empty where C(pod_network_weave_password) gives
+            it, or where there is none.
+          type: str
+          sample: /home/me/lab/.cluster/pki/weave-password
     kube_proxy_mode:
       description: Mode of kube-proxy.
       type: str
@@ -404,8 +416,12 @@ plan:
       type: list
       elements: str
     problems:
-      description: Reasons why a working cluster cannot be built. The role P(hardway.kubernetes.preflight#role)
-        fails with them.
+      description: Reasons why a working cluster cannot be built.
+      type: list
+      elements: str
+    blocking:
+      description: RV(plan.problems), and RV(plan.etcd.problems) where this run changes etcd. The role
+        P(hardway.kubernetes.preflight#role) fails with them.
       type: list
       elements: str
     probes:

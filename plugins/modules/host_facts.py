@@ -30,6 +30,10 @@ options:
         the programs of the controllers otherwise.
       - Without it, everything is read.
     type: dict
+  pod_network:
+    description: The pod network of the cluster, as C(cluster_pod_network) has it. RV(reading.identity.weave) is read
+      for V(weave), and without this option.
+    type: str
   ports:
     description: Set by the action plugin. Ports in RV(reading.listeners); all of them without it.
     type: list
@@ -254,6 +258,18 @@ reading:
             - Versions of the API servers that the run leaves out, by host, where the kubelet reaches them.
           type: dict
           sample: {"ctl02": "1.37.2"}
+        weave:
+          description: The Weave Net of the cluster, as the API server of the host knows it. None where no API server
+            answers, and for any other O(pod_network).
+          type: dict
+          contains:
+            password:
+              description: PBKDF2-HMAC-SHA256 (salt C(weave-net), 100000 rounds) of the password in the Secret
+                C(weave-net), hexadecimal. Empty without one.
+              type: str
+            in_clear:
+              description: Whether Weave Net runs and does not have a password.
+              type: bool
         kubelet_names:
           description: Names for which the host has the certificate of a node.
           type: list
@@ -262,7 +278,8 @@ reading:
       description:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
           C(pod_cidr), C(unschedulable), C(from_inventory), whether it has labels or taints of the inventory, and
-          C(cordoned_by_run) where C(playbooks/site.yml) cordoned it and did not finish. Empty where no API server runs.
+          C(cordoned_by_run) where C(playbooks/site.yml) cordoned it and did not finish, and C(turn_seconds), how long
+          its turn took in the last upgrade that moved its pods away (0 without one). Empty where no API server runs.
       type: dict
     own_node:
       description:
@@ -298,6 +315,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "hosts": {"type": "dict"},
+            "pod_network": {"type": "str"},
             "ports": {"type": "list", "elements": "int"},
             "ask_api": {"type": "bool", "default": True},
             "api_servers": {"type": "dict", "default": {}},
@@ -306,7 +324,7 @@ def main() -> None:
     )
     run = functools.partial(module.run_command, handle_exceptions=False)
     asked = {name: module.params[name] for name in ("ports", "ask_api", "api_servers")}
-    reading = collect(run=run, **asked)
+    reading = collect(run=run, **asked, ask_weave=module.params["pod_network"] in (None, "weave"))
     module.exit_json(changed=False, reading=reading)
 
 

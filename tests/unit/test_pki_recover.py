@@ -21,6 +21,12 @@ FILES = {
     "service-account-key.pem": "a secret key\n",
     "encryption-config.yaml": "kind: EncryptionConfiguration\n",
 }
+# Answers as the API server of one controller does; that of the other is down.
+KUBECTL = """#!/bin/sh
+test "$*" = "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig --cache-dir=/run/kubectl --request-timeout=5s \\
+--namespace=kube-system get secret weave-net --output=jsonpath={.data.password}" || exit 2
+printf %s 'd29yZCBvZiB3ZWF2ZQ=='
+"""
 
 
 @pytest.fixture
@@ -30,8 +36,15 @@ def recover(ansible_playbook, tmp_path):
         (tmp_path / host).mkdir()
         for name, text in FILES.items():
             (tmp_path / host / name).write_text(text)
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL)
+    kubectl.chmod(0o755)
     hosts = {
-        host: {"node_address": f"10.0.0.1{number}", "pki_source": str(tmp_path / host)}
+        host: {
+            "node_address": f"10.0.0.1{number}",
+            "pki_source": str(tmp_path / host),
+            "pki_kubectl": str(kubectl) if host == "ctl02" else "/bin/false",
+        }
         for number, host in enumerate(("ctl01", "ctl02"), 1)
     }
     everywhere = {
@@ -62,6 +75,8 @@ def test_an_empty_directory_gets_what_hosts_have(recover):
     assert recover.pki.stat().st_mode & 0o777 == 0o700
     for name in ("ca-key.pem", "service-account-key.pem", "encryption-config.yaml"):
         assert (recover.pki / name).stat().st_mode & 0o777 == 0o600
+    for name in ("ca.pem", "service-account.pem"):
+        assert (recover.pki / name).stat().st_mode & 0o777 == 0o644
     assert f"Recovered: {', '.join(FILES)}" in done.stdout, done.stdout
     assert "only a backup has it: etcd-ca-key.pem, front-proxy-ca-key.pem." in done.stdout, done.stdout
     assert "secret key" not in done.stdout + done.stderr
@@ -90,6 +105,37 @@ def test_what_is_there_is_kept(recover):
     lost = "ca-key.pem, encryption-config.yaml, etcd-ca-key.pem, front-proxy-ca-key.pem."
     assert f"only a backup has it: {lost}" in done.stdout, done.stdout
     assert "changed=0" in recover().stdout
+
+
+WEAVE = ("-e", "cluster_pod_network=weave")
+
+
+def test_the_password_of_weave_net_comes_from_the_api(recover):
+    done = recover(*WEAVE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content(recover.pki) == {**FILES, "weave-password": "word of weave"}
+    assert (recover.pki / "weave-password").stat().st_mode & 0o777 == 0o600
+    assert f"Recovered: {', '.join(FILES)}, weave-password" in done.stdout, done.stdout
+    assert "weave-password" not in done.stdout.split("only a backup has it")[1]
+    assert "d29yZCBvZiB3ZWF2ZQ" not in done.stdout + done.stderr
+    assert "word of weave" not in done.stdout + done.stderr
+    (recover.pki / "weave-password").write_text("another")
+    done = recover(*WEAVE)
+    assert "changed=0" in done.stdout
+    assert (recover.pki / "weave-password").read_text() == "another"
+
+
+def test_a_password_that_no_api_server_says_is_lost(recover):
+    done = recover(*WEAVE, "--limit=ctl01")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert content(recover.pki) == FILES
+    assert "only a backup has it: weave-password, etcd-ca-key.pem" in done.stdout, done.stdout
+
+
+def test_a_password_of_the_setting_is_not_recovered(recover):
+    done = recover(*WEAVE, "-e", "pod_network_weave_password=mine")
+    assert content(recover.pki) == FILES
+    assert "weave-password" not in done.stdout.split("TASK [Report")[1]
 
 
 def test_hosts_that_differ_are_not_chosen_from(recover):

@@ -20,9 +20,19 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topolo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import FILES as TRUST_FILES
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import ON_HOSTS, parts
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity import certificates, encryption_keys
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave import password_hash
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside import next_name, previous_name
 
-__all__ = ("FILES", "PkiIdentity", "beside", "identity_problems", "pki_identity")
+__all__ = (
+    "FILES",
+    "RECOVER",
+    "WEAVE_PASSWORD",
+    "PkiIdentity",
+    "beside",
+    "identity_problems",
+    "is_alive",
+    "pki_identity",
+)
 
 _ENCRYPTION = "encryption-config.yaml"
 # With the keys that rotate_encryption_key.yml has removed: nothing is encrypted with them any more.
@@ -34,6 +44,8 @@ _AUTHORITIES = {
     _ETCD_AUTHORITY: "authority of etcd",
     "front-proxy-ca.pem": "front proxy authority",
 }
+#: File of the PKI directory with the password of Weave Net.
+WEAVE_PASSWORD = "weave-password"
 
 
 def beside(name: str) -> list[str]:
@@ -43,14 +55,15 @@ def beside(name: str) -> list[str]:
 
 
 #: Files of the PKI directory whose texts are compared.
-FILES = (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT), _ACCOUNT_KEY, _ENCRYPTION, _RETIRED)
+FILES = (*TRUST_FILES, _ACCOUNT, *beside(_ACCOUNT), _ACCOUNT_KEY, _ENCRYPTION, _RETIRED, WEAVE_PASSWORD)
 _VAULT = "$ANSIBLE_VAULT"
 _ON_HOSTS: dict[str, tuple[str, ...]] = {
     **{f"{name}.pem": tuple(paths) for name, paths in ON_HOSTS.items()},
     _ACCOUNT: ("/var/lib/kubernetes/service-account.pem",),
 }
 _UNITS = ("etcd.service", "kube-apiserver.service", "kubelet.service")
-_RECOVER = "ansible-playbook hardway.kubernetes.pki_recover takes back what hosts still have"
+#: How to take back files that are lost.
+RECOVER = "ansible-playbook hardway.kubernetes.pki_recover takes back what hosts still have"
 
 
 class PkiIdentity(t.TypedDict):
@@ -63,6 +76,8 @@ class PkiIdentity(t.TypedDict):
     encryption_keys: list[dict[str, str]] | None
     #: Keys that the last rotation removed.
     retired_keys: list[dict[str, str]]
+    #: Hash of Weave Net's password, as ``host_facts`` has it; None without the file.
+    weave_password: str | None
     #: Files that are not compared: encrypted with Ansible Vault, or unreadable.
     skipped: list[str]
 
@@ -86,24 +101,25 @@ def pki_identity(
     # The key decides; its certificate is issued again where it does not fit.
     if _ACCOUNT_KEY in readable:
         keys[_ACCOUNT_KEY] = [service_account] if service_account else keys.get(_ACCOUNT, [])
-    encryption = readable.get(_ENCRYPTION)
+    encryption, password = readable.get(_ENCRYPTION), readable.get(WEAVE_PASSWORD)
     return {
         "directory": directory,
         "keys": keys,
         "encryption_keys": None if encryption is None else encryption_keys(encryption),
         "retired_keys": encryption_keys(readable.get(_RETIRED, "")),
+        "weave_password": None if password is None else password_hash(password.rstrip().encode("utf-8")),
         "skipped": skipped,
     }
 
 
-def _alive(facts: Reading) -> bool:
+def is_alive(facts: Reading) -> bool:
     """Return whether a host is part of a cluster, and does not only have files of one."""
     return bool(facts["etcd"]["data"]) or any(facts["units"].get(unit) == "active" for unit in _UNITS)
 
 
 def _judged(shape: Topology, readings: t.Mapping[str, Reading]) -> dict[str, t.Mapping[str, t.Any]]:
     """Return the identities of hosts that count: those that are alive, and controllers of a cluster that is."""
-    alive = [host for host, found in readings.items() if found and _alive(found)]
+    alive = [host for host, found in readings.items() if found and is_alive(found)]
     return {
         host: found["identity"]
         for host, found in readings.items()
@@ -245,9 +261,10 @@ def _missing(pki: PkiIdentity, wanted: t.Mapping[str, t.Iterable[str]]) -> list[
 
     :param wanted: hosts by file of the directory.
     """
-    files = [name for name in wanted if name not in pki["skipped"] and name not in pki["keys"]]
-    if pki["encryption_keys"] is not None:
-        files = [name for name in files if name != _ENCRYPTION]
+    there = {*pki["skipped"], *pki["keys"]}
+    there |= {_ENCRYPTION} if pki["encryption_keys"] is not None else set()
+    there |= {WEAVE_PASSWORD} if pki["weave_password"] is not None else set()
+    files = [name for name in wanted if name not in there]
     if not files:
         return []
     hosts = list(dict.fromkeys(host for name in files for host in wanted[name]))
@@ -255,18 +272,34 @@ def _missing(pki: PkiIdentity, wanted: t.Mapping[str, t.Iterable[str]]) -> list[
     return [
         f"cluster_pki_directory {pki['directory']}: {', '.join(files)} {verb} missing there, and the cluster on "
         f"{', '.join(hosts)} has {them}; new ones would not fit. Bring the directory back, whole, from the machine "
-        f"that built the cluster or from a backup; {_RECOVER}. For a new cluster, take hosts that do not belong to one"
+        f"that built the cluster or from a backup; {RECOVER}. For a new cluster, take hosts that do not belong to one"
     ]
 
 
+def _secret_files(
+    identities: t.Mapping[str, t.Mapping[str, t.Any]], *, weave_password: bool
+) -> dict[str, t.Iterable[str]]:
+    """Return the hosts whose cluster has what is in a file that is not a certificate or its key, by file."""
+    encrypting = [host for host, identity in identities.items() if identity["encryption_keys"] is not None]
+    holding = [host for host, identity in identities.items() if (identity.get("weave") or {}).get("password")]
+    found = {_ENCRYPTION: encrypting, WEAVE_PASSWORD: holding if weave_password else []}
+    return {name: hosts for name, hosts in found.items() if hosts}
+
+
 def identity_problems(
-    shape: Topology, readings: t.Mapping[str, Reading], pki: PkiIdentity | None, *, new_front_proxy: bool = False
+    shape: Topology,
+    readings: t.Mapping[str, Reading],
+    pki: PkiIdentity | None,
+    *,
+    new_front_proxy: bool = False,
+    weave_password: bool = False,
 ) -> list[str]:
     """Return what differs between the keys of the PKI directory and those of the hosts, one sentence each.
 
     :param readings: of ``host_facts``, by host of the run; empty for a host that could not be reached.
     :param pki: None where the directory is not known.
     :param new_front_proxy: the run makes a new authority for the front proxy, so the old one is not compared.
+    :param weave_password: the password of Weave Net is taken from the directory.
     """
     if pki is None:
         return []
@@ -284,7 +317,5 @@ def identity_problems(
             wanted[compared] = hosts
         problems += _file_problems(pki, compared, what, hosts)
         problems += _turned_back(pki, name, identities) if name in _AUTHORITIES else []
-    encrypting = [host for host, identity in identities.items() if identity["encryption_keys"] is not None]
-    if encrypting:
-        wanted[_ENCRYPTION] = encrypting
+    wanted.update(_secret_files(identities, weave_password=weave_password))
     return problems + _encryption_problems(pki, identities) + _missing(pki, wanted)

@@ -135,7 +135,17 @@ def _backup_changes(spec: Spec, status: Status, directory: str) -> list[Change]:
     ]
 
 
-def _drain_changes(batches: t.Sequence[t.Sequence[str]]) -> list[Change]:
+def _seconds(batches: t.Sequence[t.Sequence[str]], status: Status) -> int:
+    """Return how many seconds the turns of the workers will take, as in the last upgrade; 0 where none was measured."""
+    turns = {host: int(node.get("turn_seconds") or 0) for host, node in status["nodes"].items()}
+    measured = [seconds for seconds in turns.values() if seconds]
+    if not measured:
+        return 0
+    usual = round(sum(measured) / len(measured))
+    return sum(max(turns.get(host) or usual for host in batch) for batch in batches)
+
+
+def _drain_changes(batches: t.Sequence[t.Sequence[str]], status: Status) -> list[Change]:
     """Return the turns of the workers whose pods are moved away."""
     hosts = [host for batch in batches for host in batch]
     if not hosts:
@@ -143,12 +153,14 @@ def _drain_changes(batches: t.Sequence[t.Sequence[str]]) -> list[Change]:
     order = "one worker after the other"
     if len(hosts) > len(batches):
         order = f"in batches, one after the other: {'; '.join(', '.join(batch) for batch in batches)}"
+    seconds = _seconds(batches, status)
+    lasts = f"; about {seconds} s, as in the last upgrade" if seconds else ""
     return [
         {
             "hosts": hosts,
             "component": DRAIN,
             "change": f"cordon, drain, change, wait until node and pods are ready, uncordon, {order}",
-            "effect": "pods move to other workers; disruption budgets are kept",
+            "effect": f"pods move to other workers; disruption budgets are kept{lasts}",
         }
     ]
 
@@ -168,7 +180,7 @@ def changes(
     :param batches: the workers that are drained, see :func:`rollout.batches`.
     :param backup: directory for the snapshot that is saved first, empty for the role's own; None to save none.
     """
-    drain = _drain_changes(batches)
+    drain = _drain_changes(batches, status)
     components = _component_changes(spec, status, [host for batch in batches for host in batch])
     etcd = [change for change in components if change["component"] == "etcd"]
     nodes = [change for change in components if change["component"] in _ON_WORKERS]

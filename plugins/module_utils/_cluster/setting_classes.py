@@ -136,6 +136,9 @@ CLASSES: dict[str, Class] = {
     # pod_network
     "pod_network_mtu": Class("safe", "pods that run keep theirs"),
     "pod_network_flannel_backend": Class("fixed", "existing.py compares it with the lease that flannel wrote"),
+    "pod_network_weave_encryption": Class(
+        "checked", "weave.py refuses to encrypt what runs in the clear; off, one peer after the other restarts"
+    ),
     "pod_network_weave_password": Class("rolling", "one peer after the other restarts"),
     "pod_network_weave_fast_datapath": Class("checked", "problems.py asks whether the kernel has openvswitch"),
     "pod_network_weave_connection_limit": Class("rolling", "one peer after the other restarts"),

@@ -28,6 +28,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxie
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import trust
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.weave import weave_spec
 
 __all__ = ("API_PORT", "ETCD_CLIENT_PORT", "TLS_CIPHER_SUITES", "Spec", "specification")
 
@@ -137,6 +138,7 @@ def specification(
         "dns_address": settings["cluster_dns_address"],
         "node_port_range": settings["cluster_node_port_range"],
         "pod_network": settings["cluster_pod_network"],
+        "weave": weave_spec(settings),
         "kube_proxy_mode": settings["cluster_kube_proxy_mode"],
         "kube_proxy_health_url": _KUBE_PROXY_HEALTH_URL,
         "pki_directory": settings["cluster_pki_directory"],

@@ -26,7 +26,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryp
     encryption_warnings,
     setting_differences,
 )
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import membership
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import Membership, membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.firewall import firewall_problems
@@ -71,8 +71,9 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import Spec, specification
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status, status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, topology
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities, authority_warnings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.weave import weave_problems, weave_spec
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
 __all__ = ("cluster",)
@@ -133,7 +134,14 @@ def cluster(
     problems += found["rotations"]["encryption"]["differences"]
     problems += existing_problems(shape, readings, wanted, converted, found)
     problems += controller_problems(shape, readings, found)
-    problems += identity_problems(shape, readings, pki, new_front_proxy=wanted["ca_new_front_proxy_authority"])
+    problems += identity_problems(
+        shape,
+        readings,
+        pki,
+        new_front_proxy=wanted["ca_new_front_proxy_authority"],
+        weave_password=bool(weave_spec(wanted)["password_file"]),
+    )
+    problems += weave_problems(readings, wanted, pki)
     versions = _wanted_versions(wanted, catalogue)
     runs = runs or chapters()
     if versions:
@@ -157,9 +165,16 @@ def cluster(
         return {"spec": {}, "status": found, "plan": plan}
     spec["service_account_keys"] = account_files(pki)
     problems += supply_problems(spec, wanted)
+    plan["blocking"] = problems + _etcd_problems(shape, found, plan["etcd"], runs)
     plan["removal"] = removal(shape, found, spec["api"]["server"])
     _add_changes(plan, spec, found, everything, runs)
     return {"spec": spec, "status": found, "plan": plan}
+
+
+def _etcd_problems(shape: Topology, found: Status, etcd: Membership, runs: Chapters) -> list[str]:
+    """Return the problems of etcd's data, if this run changes etcd: one that leaves etcd out goes on."""
+    changes_etcd = runs("etcd") and any(found["hosts"].get(host) for host in shape["etcd"])
+    return etcd["problems"] if changes_etcd else []
 
 
 def _encryption_warnings(encryption: tuple[str, str] | None, wanted: Settings, found: Status) -> list[str]:
@@ -232,6 +247,7 @@ def _plan(problems: list[str]) -> dict[str, t.Any]:
         "changes": [],
         "warnings": [],
         "problems": problems,
+        "blocking": problems,
         "probes": {},
         "peers": {},
         "removal": {},

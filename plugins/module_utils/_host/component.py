@@ -20,6 +20,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._files.journal 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import HostFiles
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import dry_run, units
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.accounts import create_user, user_exists
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import Opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health, wait_for_peers
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import missing
@@ -30,8 +31,6 @@ __all__ = ("RECORDS", "Component", "ComponentFile", "ComponentUnit", "Plan")
 
 # Where the collection keeps its records on a host: what was installed, and what is being replaced.
 RECORDS = "/var/lib/hardway"
-
-Run = t.Callable[[list[str]], tuple[int, str, str]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,11 +18,10 @@ import shlex
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import UnitError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 
 __all__ = ("PROGRAMS", "Program", "command_line", "problem", "reason")
 
-#: Runs a command and returns (return code, stdout, stderr).
-Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 # A program that does not end by itself has not refused anything.
 _TIMEOUT = ["timeout", "--kill-after=5", "30"]

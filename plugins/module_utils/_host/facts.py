@@ -21,7 +21,9 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data impo
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave import Weave, weave
 
 __all__ = ("CORDON", "UNITS", "cni_configurations", "collect", "flannel_mtu", "nodes")
 
@@ -40,8 +42,8 @@ UNITS = (
 )
 #: Annotation of a node that a run cordoned. A node that somebody else cordoned does not have it.
 CORDON = "hardway.kubernetes/cordoned"
-#: Runs a command and returns (return code, stdout, stderr). It raises OSError where the host lacks the program.
-Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
+#: Annotation of a node: how many seconds its turn took in the last upgrade that moved its pods away.
+TURN = "hardway.kubernetes/turn-seconds"
 
 _PROGRAMS_RECORD = "/var/lib/hardway/programs.json"
 _IMAGES_RECORD = "/var/lib/hardway/images.json"
@@ -169,6 +171,11 @@ def _image_archives(run: Run, *, runs: bool) -> list[str]:
     return imported(_IMAGES_RECORD, run)
 
 
+def _number(text: t.Any) -> int:
+    """Return a number of an annotation, which anybody may have edited; 0 where there is none."""
+    return int(text) if str(text).isdecimal() else 0
+
+
 def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     """Return the state of each node from a list of the API's Node objects, by name.
 
@@ -176,14 +183,16 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     """
     found = {}
     for node in objects.get("items", []):
+        annotations = node["metadata"].get("annotations") or {}
         conditions = {entry["type"]: entry["status"] for entry in node.get("status", {}).get("conditions", [])}
         found[node["metadata"]["name"]] = {
             "ready": conditions.get("Ready") == "True",
             "version": node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "").lstrip("v"),
             "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
             "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
-            "from_inventory": FROM_INVENTORY in node["metadata"].get("annotations", {}),
-            "cordoned_by_run": CORDON in (node["metadata"].get("annotations") or {}),
+            "from_inventory": FROM_INVENTORY in annotations,
+            "cordoned_by_run": CORDON in annotations,
+            "turn_seconds": _number(annotations.get(TURN)),
         }
     return found
 
@@ -202,9 +211,18 @@ def _signing_since(run: Run) -> float | None:
     return None if started is None or started < written else started
 
 
+def _api(run: Run, path: str) -> str:
+    """Return the answer of the API server of this host; empty where it does not answer."""
+    return _output(run, [*_KUBECTL, _ADMIN, "get", f"--raw={path}"])
+
+
+def _weave(run: Run) -> Weave | None:
+    return weave(functools.partial(_api, run))
+
+
 def _nodes(run: Run) -> dict[str, dict[str, t.Any]]:
     try:
-        return nodes(json.loads(_output(run, [*_KUBECTL, _ADMIN, "get", "--raw=/api/v1/nodes"])))
+        return nodes(json.loads(_api(run, "/api/v1/nodes")))
     except ValueError:
         # It does not answer.
         return {}
@@ -253,6 +271,7 @@ def collect(
     ports: t.Collection[int] | None = None,
     ask_api: bool = True,
     api_servers: t.Mapping[str, str] | None = None,
+    ask_weave: bool = True,
 ) -> dict[str, t.Any]:
     """Return the reading of this host.
 
@@ -260,15 +279,16 @@ def collect(
     :param ports: TCP ports whose owners are read; None for all.
     :param ask_api: ask the API server that the kubelet reaches for its version.
     :param api_servers: URLs of API servers that are not part of the run, by host.
+    :param ask_weave: ask the API server of this host for Weave Net and its password.
     """
     release = _os_release()
     machine = platform.machine()
     resolv = _text("/etc/resolv.conf")
     unit_states = system.states(functools.partial(_output, run))
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
-    serves = units.get("kube-apiserver.service") == "active"
     identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
+    serves = units.get("kube-apiserver.service") == "active"
     return {
         "read_at": time.time(),
         "hostname": socket.gethostname(),
@@ -301,6 +321,7 @@ def collect(
             "signing_since": _signing_since(run),
             "api_version": _api_version(run, identity_read["api_server"]) if ask_api else "",
             "api_versions": _api_versions(run, identity_read["api_server"], api_servers or {}),
+            "weave": _weave(run) if serves and ask_weave else None,
         },
         "own_node": _own_node(run, identity_read["kubelet_names"]) if ask_api else {},
         "nodes": _nodes(run) if serves else {},

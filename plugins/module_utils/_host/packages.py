@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ("missing",)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 
-#: Runs a command and returns (return code, stdout, stderr).
-Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
+__all__ = ("missing",)
 
 
 def missing(names: t.Sequence[str], run: Run) -> list[str]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import pathlib
 import shutil
 import tempfile
-import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import Opener, download, mirrored
 
 __all__ = ("Signatures",)
@@ -21,15 +21,13 @@ __all__ = ("Signatures",)
 _SIGNED = "https://dl.k8s.io/"
 _IDENTITY = "krel-staging@k8s-releng-prod.iam.gserviceaccount.com"
 _ISSUER = "https://accounts.google.com"
-#: Runs a command and returns (return code, stdout, stderr).
-Run = t.Callable[["list[str]"], "tuple[int, str, str]"]
 
 
 class Signatures:
     """Verifies files with the program cosign.
 
     :param source: address of a mirror that has the signatures; empty for the publisher.
-    :param run: runs cosign; what it cannot run within its time ends with a return code other than 0.
+    :param run: runs cosign, and raises OSError where it cannot, or where cosign does not end.
     :raises DownloadError: cosign is not there.
     """
 
@@ -64,7 +62,13 @@ class Signatures:
     def _ask(self, url: str, arguments: list[str]) -> None:
         command = [self._cosign, "verify-blob", "--certificate-identity", _IDENTITY]
         command += ["--certificate-oidc-issuer", _ISSUER, *arguments]
-        code, _stdout, stderr = self._run(command)
+        try:
+            code, _stdout, stderr = self._run(command)
+        except OSError as error:
+            raise DownloadError(
+                f"{url}: cosign could not verify its signature: {error}. Nothing was replaced. Run {self._cosign} "
+                "version on the control node to see whether it works there."
+            ) from error
         if code:
             raise DownloadError(
                 f"{url}: cosign does not accept its signature as that of {_IDENTITY}: {stderr.strip()[-300:]}. "

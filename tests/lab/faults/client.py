@@ -23,6 +23,8 @@ _SCRIPT = "/var/tmp/load.py"
 _UNIT = "hardway-load"
 # Writes in a row that show that it is at work.
 ENOUGH = 20
+# Seconds without an acknowledged write that a cluster whose etcd keeps its quorum may have.
+LONGEST_GAP = 15.0
 
 
 @dataclasses.dataclass
@@ -95,6 +97,19 @@ class Load:
             seconds=60,
             what=f"{self.report.fault}: writes go on",
         )
+
+    def judge(self, *, costs_a_member: bool = False) -> None:
+        """Check that no acknowledged write was lost, and that the cluster took writes all the time.
+
+        :param costs_a_member: etcd is without a member for a while, which two members do not bear.
+        """
+        report = self.report
+        report.quorum = not costs_a_member or len(self.cluster.members) >= 3
+        assert report.writes > ENOUGH, report
+        assert report.lost == 0, report
+        assert report.stale == 0, report
+        if report.quorum:
+            assert report.gap <= LONGEST_GAP, report
 
     def _well(self) -> bool:
         shown = self.client.run("kubectl", "get", "nodes", "--request-timeout=3s", "--output=json")

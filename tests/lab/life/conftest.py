@@ -6,35 +6,50 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import sys
 import typing as t
 
 import pytest
+import yaml
+from playbook import ROOT
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 
-from client import HEADING, Load, reports
-from service import Visitors, deployed
+from serving import HEADING, Serving, operations
 
 if t.TYPE_CHECKING:
     from support import Cluster
 
-
-@pytest.fixture
-def writes(cluster: Cluster, namespace: str) -> t.Callable[[str], Load]:
-    """Return a context: a client writes and reads through the load balancer while it is open."""
-    return lambda operation: Load(cluster, namespace, operation)
+Edit = t.Callable[[dict[str, t.Any]], None]
 
 
 @pytest.fixture
-def visitors(cluster: Cluster, namespace: str) -> t.Iterator[Visitors]:
-    """A context: every worker asks the Service of a Deployment with two replicas while it is open."""
-    with deployed(cluster, namespace) as address:
-        yield Visitors(cluster, address)
+def edited(inventory: str) -> t.Iterator[t.Callable[[Edit], str]]:
+    """Return a function: a copy of the inventory, whose groups another function edits. It returns the copy's path."""
+    copy = ROOT / "inventories" / "lab-custom-edited"
+
+    def make(edit: Edit) -> str:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(ROOT / inventory, copy)
+        path = copy / "hosts.yml"
+        hosts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        edit(hosts["all"]["children"])
+        path.write_text(yaml.safe_dump(hosts, sort_keys=False), encoding="utf-8")
+        return str(copy.relative_to(ROOT))
+
+    yield make
+    shutil.rmtree(copy, ignore_errors=True)
+
+
+@pytest.fixture
+def serving(cluster: Cluster, namespace: str) -> Serving:
+    """The cluster, whose clients are watched during an operation."""
+    return Serving(cluster, namespace)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if reports:
-        terminalreporter.section("what a client saw")
-        for line in (HEADING, *reports):
+    if operations:
+        terminalreporter.section("what clients saw")
+        for line in (HEADING, *operations):
             terminalreporter.write_line(str(line))

@@ -14,10 +14,9 @@ import typing as t
 import pytest
 import yaml
 from playbook import ROOT, run, variables
-from service import Visitors
 
 if t.TYPE_CHECKING:
-    from client import Load
+    from serving import Serving
     from support import Cluster, Node
 
 pytestmark = pytest.mark.disruptive
@@ -25,8 +24,6 @@ pytestmark = pytest.mark.disruptive
 CATALOGUE = yaml.safe_load((ROOT / "roles" / "cluster" / "files" / "catalogue.yml").read_text(encoding="utf-8"))
 NEW = str(CATALOGUE["default_release"])
 CORDON = "hardway.kubernetes/cordoned"
-# Seconds without an acknowledged write that three etcd members may have; two have none while one of them restarts.
-LONGEST_GAP = 15.0
 
 
 @pytest.fixture
@@ -56,8 +53,7 @@ def test_upgrade(
     inventory: str,
     tmp_path: pathlib.Path,
     old: str,
-    writes: t.Callable[[str], Load],
-    visitors: Visitors,
+    serving: Serving,
     foreign: Node | None,
 ) -> None:
     backups = tmp_path / "backups"
@@ -65,15 +61,8 @@ def test_upgrade(
     plan = tmp_path / "plan.json"
     run(inventory, *variables(cluster_release=NEW, cluster_plan_file=str(plan)), playbook="playbooks/plan.yml")
     assert '"component": "drain"' in plan.read_text()
-    started = _restarts(cluster)
-    with writes(f"upgrade {old} -> {NEW}") as work, visitors as visited:
+    with serving.during(f"upgrade {old} -> {NEW}", costs_a_member=True, seconds=120):
         done = run(inventory, *wanted)
-        work.recovered(seconds=120)
-    assert work.report.lost == 0
-    if len(cluster.members) > 2:
-        assert work.report.gap <= LONGEST_GAP
-    assert visited.answered > 100
-    assert visited.failed == []
     names = [worker.name for worker in cluster.workers]
     assert [host for task, host in done.changed if task.endswith(" : Run the kubelet, one worker at a time")] == names
     assert list(backups.glob("etcd-*.db"))
@@ -82,14 +71,4 @@ def test_upgrade(
         cordoned = foreign is not None and node["metadata"]["name"] == foreign.name
         assert node["spec"].get("unschedulable", False) is cordoned
         assert CORDON not in node["metadata"]["annotations"]
-    now = _restarts(cluster)
-    assert {pod: now[pod] for pod in started if pod in now and now[pod] != started[pod]} == {}
     assert run(inventory, *wanted).changed == []
-
-
-def _restarts(cluster: Cluster) -> dict[str, int]:
-    """Return how often the containers of each pod were restarted, by the pod's UID."""
-    return {
-        pod["metadata"]["uid"]: sum(found["restartCount"] for found in pod["status"].get("containerStatuses", []))
-        for pod in cluster.get("pods", "--all-namespaces")["items"]
-    }

@@ -28,10 +28,11 @@ RECOVERED = (
 BACKED_UP = ("ca-key.pem", "etcd-ca-key.pem")
 
 
-def test_a_lost_directory_comes_back(cluster: Cluster, namespace: str, inventory: str) -> None:
+def test_a_lost_directory_comes_back(cluster: Cluster, namespace: str, inventory: str, pod_network: str) -> None:
     cluster.kubectl("create", "secret", "generic", "kept", "--from-literal=word=mellon", f"--namespace={namespace}")
     token = cluster.kubectl("create", "token", "default", f"--namespace={namespace}")
-    originals = {name: (cluster.pki / name).read_bytes() for name in RECOVERED}
+    names = (*RECOVERED, "weave-password") if pod_network == "weave" else RECOVERED
+    originals = {name: (cluster.pki / name).read_bytes() for name in names}
     aside = cluster.pki.with_name("pki-aside")
     cluster.pki.rename(aside)
     try:

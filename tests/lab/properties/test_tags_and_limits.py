@@ -150,7 +150,8 @@ def test_a_host_without_its_certificates(cluster: Cluster, inventory: str, tmp_p
     assert (
         f"cluster_pki_directory {tmp_path}: ca.pem is missing there, and the cluster on {worker.name} has it;" in found
     )
-    shutil.copy(cluster.pki / "ca.pem", tmp_path)
+    for path in (cluster.pki / "ca.pem", *cluster.pki.glob("weave-password")):
+        shutil.copy(path, tmp_path)
     refused = run(inventory, "--tags=worker", f"--limit={worker.name}", *elsewhere, succeeds=False)
     assert refused.returncode != 0
     assert f"{tmp_path}/{worker.name}-server.pem is not on the control node" in " ".join(refused.failures)

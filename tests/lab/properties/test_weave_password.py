@@ -1,7 +1,7 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weave Net's password: given, changed and taken away on a running cluster. The inventory has none."""
+"""Weave Net's password: given, changed, taken away and brought back. The inventory leaves it to the role ca."""
 
 from __future__ import annotations
 
@@ -41,22 +41,61 @@ print("nothing left" if not left else "in the clear" if seen else "not to be rea
 """
 
 
-def test_a_password_is_given_changed_and_taken_away(cluster: Cluster, inventory: str) -> None:
-    for password in (secrets.token_urlsafe(24), secrets.token_urlsafe(24), ""):
-        _give(cluster, inventory, password)
+def test_a_password_is_given_changed_taken_away_and_brought_back(cluster: Cluster, inventory: str) -> None:
+    created = (cluster.pki / "weave-password").read_text().rstrip()
+    _runs_with(cluster, created)
+    back = {"pod_network_weave_password": created}
+    try:
+        for password in (secrets.token_urlsafe(24), secrets.token_urlsafe(24)):
+            _give(cluster, inventory, password, pod_network_weave_password=password)
+        _refused(inventory, "weave-password has another password than the Secret weave-net")
+        _give(cluster, inventory, "", pod_network_weave_encryption=False)
+        _refused(inventory, "sends in the clear")
+        _give(cluster, inventory, created, **back)
+    except BaseException:
+        # Otherwise every later run is refused.
+        run(inventory, "--tags=pod_network", *variables(**back))
+        raise
+    assert run(inventory).changed == []
     run(inventory, playbook="playbooks/smoke.yml")
 
 
-def _give(cluster: Cluster, inventory: str, password: str) -> None:
-    asked = ("--tags=pod_network", *variables(pod_network_weave_password=password))
+def test_a_password_that_is_lost_comes_back_from_the_cluster(cluster: Cluster, inventory: str) -> None:
+    path = cluster.pki / "weave-password"
+    created = path.read_text()
+    path.unlink()
+    try:
+        _refused(inventory, "weave-password is missing there")
+        run(inventory, playbook="playbooks/pki_recover.yml")
+        assert path.read_text() == created
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert run(inventory, "--tags=pod_network").changed == []
+    finally:
+        path.write_text(created)
+        path.chmod(0o600)
+
+
+def _refused(inventory: str, words: str) -> None:
+    for tags in ((), ("--tags=pod_network",)):
+        ran = run(inventory, *tags, succeeds=False)
+        assert ran.changed == []
+        assert words in " ".join(ran.failures)
+
+
+def _give(cluster: Cluster, inventory: str, password: str, **settings: t.Any) -> None:
+    asked = ("--tags=pod_network", *variables(**settings))
     ran = run(inventory, *asked)
     assert "hardway.kubernetes.pod_network : Run Weave Net on every node" in ran.tasks
-    wait_until(lambda: _connected(cluster, bool(password)), seconds=60, what="every peer uses the password")
-    assert _secret(cluster) == password
-    assert _sent(cluster) == ("not to be read" if password else "in the clear")
+    _runs_with(cluster, password)
     if password:
         _hidden(cluster, password, ran.output)
     assert run(inventory, *asked).changed == []
+
+
+def _runs_with(cluster: Cluster, password: str) -> None:
+    wait_until(lambda: _connected(cluster, bool(password)), seconds=60, what="every peer uses the password")
+    assert _secret(cluster) == password
+    assert _sent(cluster) == ("not to be read" if password else "in the clear")
 
 
 def _connected(cluster: Cluster, encrypted: bool) -> bool:

@@ -107,5 +107,6 @@ def test_programs_are_roots_and_not_writable(node: Node, cluster: Cluster) -> No
 def test_pki_directory_is_private(cluster: Cluster) -> None:
     assert cluster.pki.stat().st_mode & 0o777 == 0o700
     secret = [*cluster.pki.glob("*-key.pem"), *cluster.pki.glob("*.kubeconfig"), cluster.pki / "encryption-config.yaml"]
+    secret += cluster.pki.glob("*-password")
     assert len(secret) > len(cluster.workers)
     assert [path.name for path in secret if path.stat().st_mode & 0o777 != 0o600] == []

@@ -20,6 +20,7 @@ PKI: identity.PkiIdentity = {
     "keys": {"service-account.pem": ["01" * 32]},
     "encryption_keys": None,
     "retired_keys": [],
+    "weave_password": None,
     "skipped": [],
 }
 

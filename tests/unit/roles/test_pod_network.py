@@ -40,6 +40,7 @@ def task(file: str, begin: str) -> dict[str, t.Any]:
 READ_NODES = task("main.yml", "Read the nodes")["register"]
 READ_WEAVE = task("weave.yml", "Read the Weave Net")["register"]
 GIVEN_SECRET = task("weave.yml", "Write the password")["register"]
+READ_SECRET = task("weave.yml", "Read the password")["register"]
 (INTERFACE_MTU,) = task("bridge.yml", "Route packets")["vars"]
 ADDRESSES = {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "new": "10.0.0.23", "gone": "10.0.0.24"}
 
@@ -50,6 +51,11 @@ STATUS_NODES = {
 }
 
 
+def short_names(text: str) -> str:
+    """Without the loader of collections, which a whole run of Ansible sets up, only the short names are known."""
+    return trust_as_template(text.replace("ansible.builtin.", ""))
+
+
 def templar(
     pod_network: str, *, host: str = "ctl01", workers: t.Sequence[str] = ("wrk01", "wrk02"), **variables: t.Any
 ) -> Templar:
@@ -58,11 +64,8 @@ def templar(
     files = (ROLE / "defaults" / "main.yml", ROLE / "vars" / "main.yml")
     seen: dict[str, t.Any] = {}
     for path in files:
-        seen |= loader.load_from_file(str(path), trusted_as_template=True)
-    # As in rendered().
-    for name, value in seen.items():
-        if isinstance(value, str) and "ansible.builtin." in value:
-            seen[name] = trust_as_template(value.replace("ansible.builtin.", ""))
+        loaded = loader.load_from_file(str(path), trusted_as_template=True)
+        seen |= {name: short_names(value) if isinstance(value, str) else value for name, value in loaded.items()}
     spec = {
         "pod_network": pod_network,
         "pod_cidr": "10.200.0.0/16",
@@ -71,6 +74,7 @@ def templar(
         "images": {name: f"registry.example.com/{name}:1" for name in ("flannel", "weave-kube", "weave-npc")},
         "kube_proxy_health_url": "http://127.0.0.1:10256/healthz",
         "trust": {"ca": variables.pop("authorities", [])},
+        "weave": {"encrypted": False, "password_file": "", **variables.pop("weave", {})},
     }
     status = {
         "hosts": {name: {"openvswitch": name != "wrk02"} for name in (*workers, "ctl01")},
@@ -81,7 +85,11 @@ def templar(
         "ansible_check_mode": False,
         "ansible_play_hosts": ["ctl01", *workers],
         "ansible_search_path": [str(ROLE)],
-        "cluster": {"spec": spec, "status": status | variables.pop("status", {}), "check_mode": False},
+        "cluster": {
+            "spec": spec,
+            "status": status | variables.pop("status", {}),
+            "check_mode": variables.pop("check_mode", False),
+        },
         "inventory_hostname": host,
         READ_NODES: {"resources": NODES},
         INTERFACE_MTU: 0,
@@ -91,9 +99,7 @@ def templar(
 
 def rendered(template: str, pod_network: str, **options: t.Any) -> str:
     text = (ROLE / "templates" / template).read_text(encoding="utf-8")
-    # Without the loader of collections, which a whole run of Ansible sets up, only the short names are known.
-    text = text.replace("ansible.builtin.", "")
-    return str(templar(pod_network, **options).template(trust_as_template(text)))
+    return str(templar(pod_network, **options).template(short_names(text)))
 
 
 def routes(host: str, pod_network: str, **options: t.Any) -> list[str]:
@@ -263,7 +269,7 @@ def test_weave_net_s_secret_holds_the_password_alone():
     assert "WEAVE_PASSWORD" not in environment(without["DaemonSet"])
     fields = [{"manager": "kubelet", "time": "1"}, {"manager": "hardway.kubernetes", "time": "2026-01-01T00:00:00Z"}]
     applied = {"result": {"metadata": {"managedFields": fields}}}
-    given = weave(pod_network_weave_password="secret", **{GIVEN_SECRET: applied})
+    given = weave(weave={"encrypted": True}, **{GIVEN_SECRET: applied})
     # The task before has applied it.
     assert "Secret" not in given
     assert "secretKeyRef" in environment(given["DaemonSet"])["WEAVE_PASSWORD"]["valueFrom"]
@@ -293,6 +299,89 @@ def test_pods_restart_when_their_authorities_change(tmp_path):
     assert during == trusting("ca", "previous") == trusting("next", "ca", "previous")
 
 
+def kept(password: str | None) -> dict[str, t.Any]:
+    """Return the API's answer for the Secret, which may be empty."""
+    data = {} if password is None else {"data": {"password": base64.b64encode(password.encode()).decode()}}
+    return {"resources": [{"kind": "Secret", **data}]}
+
+
+def daemon_set(*variables: str) -> dict[str, t.Any]:
+    containers: list[dict[str, t.Any]] = [{"env": [{"name": name} for name in variables]}, {}]
+    return {"spec": {"template": {"spec": {"containers": containers}}}}
+
+
+def password_task(begin: str, **options: t.Any) -> tuple[dict[str, t.Any], Templar]:
+    found = task("weave.yml", begin)
+    return found, templar("weave", **options)
+
+
+@pytest.mark.parametrize(
+    ("own", "file", "password"),
+    [("", "from-the-file\n", "from-the-file"), ("given", None, "given"), ("", None, "")],
+)
+def test_the_secret_has_the_password_of_the_setting_or_of_the_pki_directory(tmp_path, own, file, password):
+    path = tmp_path / "weave-password"
+    if file is not None:
+        path.write_text(file)
+    spec = {"encrypted": True, "password_file": "" if own else str(path)}
+    found, variables = password_task("Write the password", weave=spec, pod_network_weave_password=own)
+    assert variables.evaluate_conditional(found["when"]) is True
+    assert found["no_log"] is True
+    data = variables.template(found["kubernetes.core.k8s"]["definition"]["data"])
+    assert data == {"password": base64.b64encode(password.encode()).decode()}
+
+
+def test_a_network_in_the_clear_gets_no_password(tmp_path):
+    found, variables = password_task("Write the password")
+    assert variables.evaluate_conditional(found["when"]) is False
+
+
+RUNS = ("HOSTNAME", "WEAVE_PASSWORD")
+
+
+@pytest.mark.parametrize(
+    ("file", "secret", "running", "wrong"),
+    [
+        ("own", kept("own"), RUNS, ""),
+        ("own", {"resources": []}, None, ""),  # a first run
+        ("own", kept("own"), None, ""),  # a run that was interrupted
+        ("own", {"resources": []}, RUNS, ""),  # the Secret was deleted
+        ("own", kept("other"), RUNS, "has another password than the Secret weave-net of the cluster"),
+        ("own", kept("other"), None, "has another password than the Secret weave-net of the cluster"),
+        ("own", kept(None), ("HOSTNAME",), "sends in the clear"),
+        ("own", {"resources": []}, ("HOSTNAME",), "sends in the clear"),
+        (None, kept("own"), RUNS, "it is missing or empty"),
+        ("\n", kept("own"), RUNS, "it is missing or empty"),
+    ],
+)
+def test_a_cluster_does_not_get_another_password_in_silence(tmp_path, file, secret, running, wrong):
+    path = tmp_path / "weave-password"
+    if file is not None:
+        path.write_text(file)
+    answers = {READ_SECRET: secret, READ_WEAVE: {"resources": [] if running is None else [daemon_set(*running)]}}
+    options = {"weave": {"encrypted": True, "password_file": str(path)}, **answers}
+    found, variables = password_task("Check that the password", **options)
+    check = found["ansible.builtin.assert"]
+    assert variables.evaluate_conditional(check["that"]) is not bool(wrong)
+    message = variables.template(check["fail_msg"])
+    assert wrong in message
+    assert message.endswith("Nothing was changed.") is bool(wrong)
+    assert "own" not in message.split()
+    if file is None and secret == kept("own"):
+        # The run that is predicted would have created it.
+        _found, predicted = password_task("Check", check_mode=True, **{**options, READ_SECRET: {"resources": []}})
+        assert predicted.evaluate_conditional(check["that"]) is True
+
+
+@pytest.mark.parametrize("begin", ["Read the password", "Check that the password"])
+def test_only_a_password_of_the_pki_directory_is_compared(begin):
+    found, variables = password_task(begin, weave={"encrypted": True})
+    assert variables.evaluate_conditional(found["when"]) is False
+    found, variables = password_task(begin, weave={"encrypted": True, "password_file": "/pki/weave-password"})
+    assert variables.evaluate_conditional(found["when"]) is True
+    assert begin != "Read the password" or found["no_log"] is True
+
+
 @pytest.mark.parametrize(
     ("running", "workers", "fast"),
     [
@@ -303,7 +392,5 @@ def test_pods_restart_when_their_authorities_change(tmp_path):
     ],
 )
 def test_weave_net_keeps_its_datapath(running, workers, fast):
-    container = {"env": [{"name": name} for name in running]}
-    daemon_set = {"spec": {"template": {"spec": {"containers": [container, {}]}}}}
-    found = weave(workers=workers, **{READ_WEAVE: {"resources": [daemon_set] if running else []}})
+    found = weave(workers=workers, **{READ_WEAVE: {"resources": [daemon_set(*running)] if running else []}})
     assert ("WEAVE_NO_FASTDP" not in environment(found["DaemonSet"])) is fast

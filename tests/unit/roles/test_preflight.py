@@ -14,17 +14,14 @@ from ansible.template import Templar
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "roles" / "preflight" / "tasks"
 
 
-def shown(found, problems=(), etcd=(), tags=("all",), skipped=(), read=True):
+def shown(found, problems=()):
     """Return the plan that is shown, whether the check passes, and its message, for a registered reading."""
     tasks = DataLoader().load_from_file(str(TASKS / "main.yml"), trusted_as_template=True)
     (reading,) = DataLoader().load_from_file(str(TASKS / "workloads.yml"), trusted_as_template=True)
     (show,) = (task for task in tasks if "ansible.builtin.debug" in task)
     (check,) = (task for task in tasks if "ansible.builtin.assert" in task)
-    plan = {"summary": ["a plan"], "warnings": [], "problems": list(problems), "etcd": {"problems": list(etcd)}}
-    variables = {"ansible_run_tags": list(tags), "ansible_skip_tags": list(skipped), reading["register"]: found}
-    status = {"hosts": {"ctl03": {"etcd": {}} if read else {}}}
-    cluster = {"plan": plan, "spec": {"topology": {"etcd": ["ctl03"]}}, "status": status}
-    templar = Templar(loader=DataLoader(), variables={"cluster": cluster, **variables})
+    plan = {"summary": ["a plan"], "warnings": [], "blocking": list(problems)}
+    templar = Templar(loader=DataLoader(), variables={"cluster": {"plan": plan}, reading["register"]: found})
     message = templar.template(show["ansible.builtin.debug"]["msg"])
     templar = Templar(loader=DataLoader(), variables=templar.available_variables | check["vars"])
     asserted = check["ansible.builtin.assert"]
@@ -43,21 +40,3 @@ def test_effects_and_problems_of_an_upgrade(problems):
     assert passes is False
     lines = [f"- {text}" for text in (*problems, "a pod is lost")]
     assert failure.splitlines() == [f"{len(lines)} problem(s) found. Nothing was changed.", *lines]
-
-
-@pytest.mark.parametrize(
-    ("tags", "skipped", "read", "refused"),
-    [
-        (["all"], [], True, True),
-        (["apiserver", "etcd"], [], True, True),
-        (["worker"], [], True, False),
-        (["all"], ["etcd"], True, False),
-        (["all"], [], False, False),  # --limit left it out
-    ],
-)
-def test_data_that_etcd_does_not_start_with_stops_a_run_that_comes_to_etcd(tags, skipped, read, refused):
-    _message, passes, failure = shown(
-        {"skipped": True}, etcd=["ctl03: its data"], tags=tags, skipped=skipped, read=read
-    )
-    assert passes is not refused
-    assert ("- ctl03: its data" in failure) is refused

@@ -18,6 +18,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.playbook.task import Task
 from ansible.template import Templar, trust_as_template
 from ansible_collections.hardway.kubernetes.plugins.action import cluster
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave import password_hash
 from ansible_collections.hardway.kubernetes.plugins.modules import cluster as documented
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
     ADDRESSES,
@@ -252,6 +253,34 @@ def test_the_pki_directory_is_read(compute, tmp_path):
     assert problem.startswith(f"cluster_pki_directory {tmp_path}: ca.pem is another authority than that of wrk01")
     (tmp_path / "ca.pem").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
     assert pki_problems(compute, tmp_path) == []
+
+
+@pytest.mark.parametrize("vaulted", [False, True])
+@pytest.mark.parametrize(("word", "refused"), [("own", False), ("other", True)])
+def test_the_password_of_weave_net_is_compared_and_not_returned(compute, monkeypatch, tmp_path, vaulted, word, refused):
+    secrets = [("default", VaultSecret(b"x"))]
+    text = f"the {word} word\n"
+    (tmp_path / "weave-password").write_bytes(VaultLib(secrets).encrypt(text) if vaulted else text.encode())
+
+    def loader():
+        made = DataLoader()
+        made.set_vault_secrets(secrets)
+        return made
+
+    monkeypatch.setitem(globals(), "_loader", loader)
+    found = running()
+    for host in ("wrk01", "wrk02"):
+        found[host]["cni_configurations"] = []
+    found["ctl01"]["identity"]["weave"] = {"password": password_hash(b"the own word"), "in_clear": False}
+    done = compute(
+        cluster_pki_directory=str(tmp_path),
+        cluster_pod_network="weave",
+        registered={host: {"reading": reading} for host, reading in found.items()},
+    )
+    problems = [problem for problem in done["plan"]["problems"] if "weave-password" in problem]
+    assert ["has another password than" in problem for problem in problems] == [True] * refused
+    assert done["spec"]["weave"] == {"encrypted": True, "password_file": f"{tmp_path}/weave-password"}
+    assert f"the {word} word" not in json.dumps(done)
 
 
 def test_the_public_half_of_the_service_accounts_key(tmp_path):

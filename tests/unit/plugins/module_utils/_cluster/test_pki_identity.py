@@ -32,6 +32,7 @@ OWN: module.PkiIdentity = {
     },
     "encryption_keys": [KEY1],
     "retired_keys": [],
+    "weave_password": None,
     "skipped": [],
 }
 EMPTY: module.PkiIdentity = {
@@ -39,6 +40,7 @@ EMPTY: module.PkiIdentity = {
     "keys": {},
     "encryption_keys": None,
     "retired_keys": [],
+    "weave_password": None,
     "skipped": [],
 }
 

@@ -38,8 +38,11 @@ def plan(readings: dict[str, dict[str, t.Any]], **options: t.Any) -> dict[str, t
     return computed(readings, **options)["plan"]
 
 
-def five(**settings: t.Any) -> dict[str, t.Any]:
-    """Return the plan of an upgrade of five workers."""
+def five(turns: t.Sequence[int] = (0, 0, 0, 0, 0), **settings: t.Any) -> dict[str, t.Any]:
+    """Return the plan of an upgrade of five workers.
+
+    :param turns: seconds that the last turns of the workers took.
+    """
     readings = cluster(**OLD)
     hosts = {}
     for number, host in enumerate(WORKERS):
@@ -47,7 +50,8 @@ def five(**settings: t.Any) -> dict[str, t.Any]:
         hosts[host] = {"node_address": address}
         readings[host] = {**readings["wrk01"], "addresses": [address]}
         for controller in PARTS["controllers"]:
-            readings[controller]["nodes"].setdefault(host, readings["ctl01"]["nodes"]["wrk01"])
+            node = {**readings["ctl01"]["nodes"]["wrk01"], "turn_seconds": turns[number]}
+            readings[controller]["nodes"][host] = node
     return plan(readings, hosts=hosts, parts={"workers": WORKERS}, **settings)
 
 
@@ -245,3 +249,18 @@ def test_the_order_of_an_upgrade():
     components = [change["component"] for change in plan(cluster(**OLD))["changes"]]
     order = ["etcd backup", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "drain"]
     assert components == [*order, "containerd", "kubelet", "kube-proxy"]
+
+
+@pytest.mark.parametrize(
+    ("turns", "number", "lasts"),
+    [
+        ([0, 0, 0, 0, 0], 1, ""),
+        ([30, 31, 32, 33, 34], 1, "; about 160 s, as in the last upgrade"),
+        ([30, 0, 0, 0, 40], 1, "; about 175 s, as in the last upgrade"),  # The others as long as these on average.
+        ([30, 31, 32, 33, 34], 2, "; about 98 s, as in the last upgrade"),  # The slowest of each batch.
+    ],
+)
+def test_how_long_the_turns_of_workers_will_take(turns, number, lasts):
+    changes = five(turns, worker_max_unavailable=number)["changes"]
+    (drain,) = [change for change in changes if change["component"] == "drain"]
+    assert drain["effect"] == f"pods move to other workers; disruption budgets are kept{lasts}"

@@ -29,6 +29,7 @@ def pki(current: str, coming: str = "", previous: str = "") -> identity.PkiIdent
         "keys": {**keys, "service-account-key.pem": [current]},
         "encryption_keys": None,
         "retired_keys": [],
+        "weave_password": None,
         "skipped": [],
     }
 

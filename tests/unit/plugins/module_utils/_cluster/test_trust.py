@@ -75,6 +75,7 @@ def test_the_specification_has_the_bundles():
         "keys": {"ca-next.pem": [NEW]},
         "encryption_keys": None,
         "retired_keys": [],
+        "weave_password": None,
         "skipped": ["etcd-ca-next.pem"],
     }
     spec = computed(trusting("ca"), pki=pki, made=["front-proxy-ca-next.pem", "ca.csr"])["spec"]
@@ -144,6 +145,7 @@ def test_the_plan_names_a_rotation_that_is_not_over():
             "keys": keys("etcd-ca", **files),
             "encryption_keys": None,
             "retired_keys": [],
+            "weave_password": None,
             "skipped": [],
         }
         found = computed(trusting("etcd-ca", OLD), pki=pki)["plan"]["warnings"]

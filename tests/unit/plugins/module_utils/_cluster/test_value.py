@@ -9,6 +9,7 @@ import ast
 
 import pytest
 import yaml
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releases import chapters
 from ansible_collections.hardway.kubernetes.plugins.modules import cluster as documented
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
     ADDRESSES,
@@ -156,6 +157,25 @@ def test_an_etcd_member_is_surplus():
         ("ctl09", "etcd membership", "remove from the etcd cluster: the inventory does not have it")
     ]
     assert value["plan"]["changes"][0]["effect"] == "no interruption"
+
+
+@pytest.mark.parametrize(
+    ("tags", "skipped", "hosts", "blocks"),
+    [
+        (["all"], [], ["ctl01", "ctl02", "wrk01"], True),
+        (["apiserver", "etcd"], [], ["ctl01"], True),
+        (["worker"], [], ["ctl01", "ctl02", "wrk01"], False),
+        (["all"], ["etcd"], ["ctl01", "ctl02", "wrk01"], False),
+        (["all"], [], ["wrk01"], False),
+    ],
+)
+def test_data_of_etcd_blocks_a_run_that_changes_etcd(tags, skipped, hosts, blocks):
+    readings = running()
+    readings["ctl01"]["etcd"] = {**readings["ctl01"]["etcd"], "data": None, "was_healthy": True}
+    readings["ctl02"]["etcd"] = {**readings["ctl02"]["etcd"], "data": None, "was_healthy": True}
+    plan = computed({host: readings[host] for host in hosts}, runs=chapters(tags, skipped))["plan"]
+    assert plan["etcd"]["problems"]
+    assert plan["blocking"] == (plan["etcd"]["problems"] if blocks else [])
 
 
 def test_a_host_that_was_not_reached():
@@ -322,8 +342,9 @@ ALLOWED = {
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations",
-    # Its functions of texts; host_facts reads with them too.
+    # Their functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave",
 }
 # The catalogue is read from its file, in one function.
 READS = {"catalogue.py": {"pathlib", "yaml"}}

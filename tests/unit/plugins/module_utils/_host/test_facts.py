@@ -12,6 +12,7 @@ import time
 
 import pytest
 import yaml
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import facts as _host_facts
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import servers
 from ansible_collections.hardway.kubernetes.plugins.modules import host_facts
@@ -188,7 +189,10 @@ NODES = {
             },
         },
         {
-            "metadata": {"name": "wrk02", "annotations": {"hardway.kubernetes/cordoned": "site.yml"}},
+            "metadata": {
+                "name": "wrk02",
+                "annotations": {"hardway.kubernetes/cordoned": "site.yml", "hardway.kubernetes/turn-seconds": "34"},
+            },
             "spec": {"unschedulable": True},
         },
     ]
@@ -208,6 +212,7 @@ NODES = {
                     "unschedulable": False,
                     "from_inventory": True,
                     "cordoned_by_run": False,
+                    "turn_seconds": 0,
                 },
                 "wrk02": {
                     "ready": False,
@@ -216,6 +221,7 @@ NODES = {
                     "unschedulable": True,
                     "from_inventory": False,
                     "cordoned_by_run": True,
+                    "turn_seconds": 34,
                 },
             },
         ),
@@ -245,6 +251,36 @@ def test_the_api_servers_that_run(host, state, answer, addresses):
     host.output["systemctl"] = "\n".join(states)
     host.output["kubectl"] = json.dumps(answer) if answer else ""
     assert host.facts()["api_servers"] == (addresses if state == "active" else [])
+
+
+@pytest.mark.parametrize(
+    ("runs", "options", "found"),
+    [
+        (True, {}, {"password": "", "in_clear": False}),
+        (True, {"ask_weave": False}, None),
+        (False, {}, None),
+    ],
+)
+def test_weave_net_is_asked_for_where_an_api_server_runs(host, runs, options, found):
+    host.output["systemctl"] = "\n".join(
+        "active" if runs and unit == "kube-apiserver.service" else "inactive" for unit in _host_facts.UNITS
+    )
+    host.output["kubectl"] = '{"items": []}'
+    assert host.facts(**options)["identity"]["weave"] == found
+    asked = [command[-1] for command in host.commands if "weave-net" in command[-1]]
+    assert len(asked) == (2 if found else 0)
+    assert all(command.startswith("--raw=/api") for command in asked)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"), [({}, True), ({"pod_network": "weave"}, True), ({"pod_network": "flannel"}, False)]
+)
+def test_the_module_asks_for_weave_net_where_it_is_the_pod_network(monkeypatch, given, asked):
+    options = []
+    monkeypatch.setattr(host_facts, "collect", lambda **found: options.append(found) or {})
+    with patch_module_args(given), pytest.raises(SystemExit):
+        host_facts.main()
+    assert [found["ask_weave"] for found in options] == [asked]
 
 
 @pytest.mark.parametrize("runs", [True, False])
@@ -318,7 +354,11 @@ def test_api_servers_that_the_run_leaves_out_are_asked_one_by_one(host, kubeconf
 @pytest.mark.parametrize(
     ("options", "answer", "node"),
     [
-        ({}, json.dumps(NODES["items"][1]), {"unschedulable": True, "from_inventory": False, "cordoned_by_run": True}),
+        (
+            {},
+            json.dumps(NODES["items"][1]),
+            {"unschedulable": True, "cordoned_by_run": True, "turn_seconds": 34, "from_inventory": False},
+        ),
         ({"ask_api": False}, json.dumps(NODES["items"][1]), None),
         ({}, "", None),
         ({}, '{"kind": "Status", "code": 404}', None),

@@ -75,6 +75,13 @@ def test_another_is_refused(cosign: pathlib.Path, tmp_path: pathlib.Path, files:
     assert not [path for path in (tmp_path / "mirror").rglob("*") if path.is_file()]
 
 
+def test_a_cosign_that_does_not_run_has_refused_nothing(cosign: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    cosign.write_text("#!/nowhere/sh\n")
+    files = {SIGNED: b"program", f"{SIGNED}.sig": b"program", f"{SIGNED}.cert": b"certificate"}
+    with pytest.raises(DownloadError, match=r"cosign could not verify its signature: .*Nothing was replaced"):
+        fill(tmp_path / "mirror", SIGNED, files)
+
+
 def test_programs_of_others_have_no_signature(cosign: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert fill(tmp_path / "mirror", OTHER, {OTHER: b"program"}).is_file()
     assert not (cosign.parent / "asked").exists()
