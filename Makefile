@@ -96,7 +96,7 @@ units: oracles ## tests that need no hosts
 fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
 	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
 
-test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
+test-integration: setup ## x509_cfssl_compat, kubeconfig and registries as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
 # All versions of the catalogue: the lab's mirror may have only that of one release.

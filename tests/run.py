@@ -101,7 +101,7 @@ PARTS = (
         "`units` has a fifth of it",
         "drawn",
     ),
-    Part("integration", ("test-integration",), "fast", 2, "x509_cfssl_compat and kubeconfig as tasks"),
+    Part("integration", ("test-integration",), "fast", 2, "x509_cfssl_compat, kubeconfig and registries as tasks"),
     Part(
         "packaging",
         ('test-packaging CHECKS="contents documents"',),

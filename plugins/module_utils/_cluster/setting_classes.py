@@ -168,6 +168,7 @@ CLASSES: dict[str, Class] = {
     "worker_taints": Class("safe", "an object of the API; NoExecute evicts pods, which is its purpose"),
     "worker_packages": _SYSTEM,
     "worker_sysctls": _SYSTEM,
+    "worker_registries": Class("safe", "containerd reads them at the next pull; pods that run stay"),
     "worker_image_archives": _NEXT,
     "worker_swap_off": _UNIT,
     "worker_resolv_conf": _UNIT,
