@@ -201,6 +201,7 @@ def test_capabilities():
     "value",
     [
         {"host": "registry.example.com", "password": SECRET},
+        f"host=registry.example.com password={SECRET}",
         f'[{{"host": "registry.example.com", "password": "{SECRET}"}}]',
         [{"host": "registry.example.com", "password": SECRET, "mirrors": SECRET}],
         [{"host": "registry.example.com", "password": SECRET, "mirrors": [f"password={SECRET}"]}],
