@@ -184,6 +184,9 @@ test-remove-worker: setup ## remove a worker, with a disruption budget and with 
 test-weave-password: setup ## set, change and remove Weave Net's password (restarts its pods)
 	@python -m pytest -q tests/lab/properties/test_weave_password.py --ansible-inventory=$(INVENTORY)
 
+test-registry: setup ## a private registry on the client host is the workers' only source of images
+	@python -m pytest -q tests/lab/registry --ansible-inventory=$(INVENTORY)
+
 test-tags: setup ## a chapter or a host alone changes only its part; a wiped worker is rebuilt
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
 

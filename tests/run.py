@@ -227,6 +227,15 @@ PARTS = (
         "drawn",
     ),
     Part(
+        "registry",
+        ("test-registry",),
+        "lab",
+        5,
+        "a private registry with TLS and a password is the only source of images: all of them come from it, a wrong "
+        "password opens nothing, and no output has the right one",
+        "drawn",
+    ),
+    Part(
         "operations",
         ("test-operations",),
         "lab",
