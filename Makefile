@@ -108,7 +108,7 @@ test-etcd: setup ## the etcd modules against real etcd processes on loopback
 # Of other releases it takes what the mirror has.
 test-programs: setup ## the programs check their own flags and files; an API server with the role's files
 	@python lab/mirror/mirror.py fill --images none --directory $(HARDWAY_MIRROR) \
-		--programs kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,etcd,containerd
+		--programs kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,etcd,containerd,crictl
 	@python -m pytest -q tests/programs
 
 # The hosts of a scenario that fails stay for inspection.

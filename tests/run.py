@@ -153,7 +153,7 @@ PARTS = (
         "own hosts",
         2,
         "the programs check their own flags and configuration files before a restart; whom and what an API server with "
-        "the role's files admits",
+        "the role's files admits; containerd pulls with the files of registries",
         builds=True,
     ),
     Part(
