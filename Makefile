@@ -96,7 +96,7 @@ units: oracles ## tests that need no hosts
 fuzz: setup ## damaged PEM, JSON and YAML for the certificate and kubeconfig modules (FUZZ_INPUTS= FUZZ_SEED=)
 	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) python -m pytest -q tests/unit/plugins/modules/test_fuzz.py
 
-test-integration: setup ## x509_cfssl_compat and kubeconfig as tasks, by ansible-test (TARGET= for one)
+test-integration: setup ## x509_cfssl_compat, kubeconfig and registries as tasks, by ansible-test (TARGET= for one)
 	@tests/integration.sh $(TARGET)
 
 # All versions of the catalogue: the lab's mirror may have only that of one release.
@@ -108,7 +108,7 @@ test-etcd: setup ## the etcd modules against real etcd processes on loopback
 # Of other releases it takes what the mirror has.
 test-programs: setup ## the programs check their own flags and files; an API server with the role's files
 	@python lab/mirror/mirror.py fill --images none --directory $(HARDWAY_MIRROR) \
-		--programs kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,etcd,containerd
+		--programs kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,etcd,containerd,crictl
 	@python -m pytest -q tests/programs
 
 # The hosts of a scenario that fails stay for inspection.
@@ -183,6 +183,12 @@ test-remove-worker: setup ## remove a worker, with a disruption budget and with 
 
 test-weave-password: setup ## set, change and remove Weave Net's password (restarts its pods)
 	@python -m pytest -q tests/lab/properties/test_weave_password.py --ansible-inventory=$(INVENTORY)
+
+test-registry: setup ## a private registry on the client host is the workers' only source of images
+	@python -m pytest -q tests/lab/registry --ansible-inventory=$(INVENTORY)
+
+test-proxy: setup ## a worker whose only way out is a proxy is built again (wipes the last worker)
+	@python -m pytest -q tests/lab/proxy --ansible-inventory=$(INVENTORY)
 
 test-tags: setup ## a chapter or a host alone changes only its part; a wiped worker is rebuilt
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)

@@ -107,7 +107,7 @@ PARTS = (
         "`units` has a fifth of it",
         "drawn",
     ),
-    Part("integration", ("test-integration",), "fast", 2, "x509_cfssl_compat and kubeconfig as tasks"),
+    Part("integration", ("test-integration",), "fast", 2, "x509_cfssl_compat, kubeconfig and registries as tasks"),
     Part(
         "packaging",
         ('test-packaging CHECKS="contents documents"',),
@@ -159,7 +159,7 @@ PARTS = (
         "own hosts",
         2,
         "the programs check their own flags and configuration files before a restart; whom and what an API server with "
-        "the role's files admits",
+        "the role's files admits; containerd pulls with the files of registries",
         builds=True,
     ),
     Part(
@@ -230,6 +230,23 @@ PARTS = (
         "lab",
         5,
         "Weave Net's password is given, changed and taken away: packets on the wire, the Secret, and nowhere else",
+        "drawn",
+    ),
+    Part(
+        "registry",
+        ("test-registry",),
+        "lab",
+        5,
+        "a private registry with TLS and a password is the only source of images: all of them come from it, a wrong "
+        "password opens nothing, and no output has the right one",
+        "drawn",
+    ),
+    Part(
+        "proxy",
+        ("test-proxy",),
+        "lab",
+        5,
+        "a worker whose only way out is a proxy is built from nothing: programs and packages come through it",
         "drawn",
     ),
     Part(

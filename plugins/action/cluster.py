@@ -28,6 +28,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identi
     PkiIdentity,
     pki_identity,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.registries import registry_files
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releases import chapters
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
@@ -116,17 +117,19 @@ class ActionModule(ActionBase):
         directory = str(wanted.get("cluster_pki_directory") or "")
         encryption = os.path.join(directory, "encryption-config.yaml")
         text = self._decrypted(encryption)
+        host_variables = {host: self._variables(variables, known) for host, variables in hosts.items()}
         try:
             computed = value.cluster(
                 known=known,
                 values=own,
-                host_variables={host: self._variables(variables, known) for host, variables in hosts.items()},
+                host_variables=host_variables,
                 readings={host: self._reading(hosts[host], str(arguments["readings"])) for host in in_run},
                 catalogue=catalogue,
                 encryption=None if text is None else (encryption, text),
                 pki=_pki_directory(directory, self._decrypted(os.path.join(directory, WEAVE_PASSWORD))),
                 runs=chapters(task_vars.get("ansible_run_tags", ["all"]), task_vars.get("ansible_skip_tags", [])),
                 made=self._made(directory),
+                registry_files=self._contents(registry_files(known, host_variables.values())),
             )
         except HardwayError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -142,6 +145,10 @@ class ActionModule(ActionBase):
         """Return the files that an earlier task of this run would have made in the PKI directory, in check mode."""
         noted = changed_files() if self._task.check_mode else []
         return [os.path.basename(path) for path in noted if os.path.dirname(path) == directory]
+
+    def _contents(self, paths: list[str]) -> dict[str, str | None]:
+        """Return the contents of files by path, from where the user is."""
+        return {path: self._decrypted(os.path.abspath(os.path.expanduser(path))) for path in paths}
 
     def _decrypted(self, path: str) -> str | None:
         """Return the content of a file, which may be a vault; None where there is none."""

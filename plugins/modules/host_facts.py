@@ -169,6 +169,11 @@ reading:
       description: Versions of the programs that M(hardway.kubernetes.component) installed, by program.
       type: dict
       sample: {"etcd": "3.7.3"}
+    registries:
+      description: Directories below C(/etc/containerd/certs.d) that M(hardway.kubernetes.registries) wrote.
+      type: list
+      elements: str
+      sample: [registry.example.com_5000_]
     image_archives:
       description:
         - Paths of the archives that M(hardway.kubernetes.image_archives) imported from the host itself, whose images

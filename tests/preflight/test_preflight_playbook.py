@@ -139,6 +139,25 @@ REFUSED = {
             "authentication-config to null beside it for an API server without that file",
         ],
     ),
+    "registries": Case(
+        {
+            "worker_registries": [
+                {"host": "https://registry.example.com", "authority": "/nowhere/ca.pem"},
+                {"host": "docker.io", "mirrors": [{"url": "mirror.example.com", "username": "robot"}]},
+            ]
+        },
+        {},
+        [
+            "wrk01, wrk02: worker_registries[0].host: 'https://registry.example.com' is not a registry; allowed: the "
+            "part of images' names before the first slash, such as registry.example.com:5000, or _default",
+            "wrk01, wrk02: worker_registries[0]: authority /nowhere/ca.pem cannot be read on the control node; name a "
+            "file with PEM text",
+            "wrk01, wrk02: worker_registries[1].mirrors[0].url: 'mirror.example.com' is not the URL of a registry; "
+            "allowed: https://HOST[:PORT][/PATH], or http://... for a registry without TLS",
+            "wrk01, wrk02: worker_registries[1].mirrors[0]: has a username without a password; give both, or a token, "
+            "or none of them",
+        ],
+    ),
     "networks that are too small": Case(
         {"cluster_pod_cidr": "10.200.0.0/24", "cluster_service_cidr": "10.32.0.8/29"},
         {},

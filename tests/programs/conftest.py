@@ -36,6 +36,9 @@ def _sources(release: str, name: str) -> tuple[pathlib.Path, str]:
     if name in KUBERNETES:
         return mirror_directory() / f"dl.k8s.io/release/v{versions['kubernetes']}/bin/linux/amd64/{name}", ""
     version = versions[name]
+    if name == "crictl":
+        address = f"github.com/kubernetes-sigs/cri-tools/releases/download/v{version}"
+        return mirror_directory() / address / f"crictl-v{version}-linux-amd64.tar.gz", name
     if name == "etcd":
         member, address = f"etcd-v{version}-linux-amd64/etcd", "github.com/etcd-io/etcd/releases/download"
         return mirror_directory() / address / f"v{version}" / f"etcd-v{version}-linux-amd64.tar.gz", member

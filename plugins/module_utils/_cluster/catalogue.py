@@ -150,19 +150,22 @@ def image_name(
     release: str,
     versions: t.Mapping[str, str] | None = None,
     digests: t.Mapping[str, str] | None = None,
+    names: t.Mapping[str, str] | None = None,
 ) -> str:
     """Return the full reference of a container image of the catalogue.
 
     :param digests: digests (``sha256:...``) that images are held to, by image.
+    :param names: references that replace the catalogue's, by image; ``{version}`` stands for the version.
     :raises CatalogueError: unknown release or image.
     """
     known = catalogue["images"]
-    for name in [*(digests or {}), image]:
+    for name in [*(digests or {}), *(names or {}), image]:
         if name not in known:
             raise _unknown("image", name, sorted(known))
     version = release_versions(catalogue, release, versions=versions)[known[image]["version"]]
     digest = (digests or {}).get(image)
-    return str(known[image]["name"]).format(version=version) + (f"@{digest}" if digest else "")
+    name = str((names or {}).get(image) or known[image]["name"])
+    return name.replace("{version}", version) + (f"@{digest}" if digest else "")
 
 
 def images(
@@ -172,6 +175,7 @@ def images(
     pod_network: str,
     versions: t.Mapping[str, str] | None = None,
     digests: t.Mapping[str, str] | None = None,
+    names: t.Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the full references of all container images that a cluster needs, by name, in the catalogue's order.
 
@@ -179,7 +183,7 @@ def images(
     :raises CatalogueError: unknown release or image.
     """
     return {
-        name: image_name(catalogue, name, release=release, versions=versions, digests=digests)
+        name: image_name(catalogue, name, release=release, versions=versions, digests=digests, names=names)
         for name, entry in catalogue["images"].items()
         if entry.get("pod_network", pod_network) == pod_network
     }

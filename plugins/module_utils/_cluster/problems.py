@@ -23,6 +23,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.host_p
     occupied,
     shared_ports,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.image_names import image_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import proxy_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
@@ -163,7 +164,7 @@ def _replaced(settings: Settings, catalogue: Catalogue, release: str) -> list[st
         images(catalogue, release=release, pod_network="", digests=settings["cluster_image_digests"])
     except CatalogueError as error:
         problems.append(f"cluster_image_digests: {error}")
-    return problems
+    return problems + image_problems(settings, catalogue)
 
 
 def _resolvers(variable: str, value: t.Any) -> list[str]:

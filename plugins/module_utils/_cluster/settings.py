@@ -47,11 +47,16 @@ def _validated(name: str, option: t.Mapping[str, t.Any], value: t.Any) -> tuple[
     # Ansible makes a list of one text here, and the roles would go through its letters.
     if not messages and isinstance(value, str) and option.get("type") in ("list", "dict"):
         example = f'{{"{name}": ...}}'
+        text = "a text" if _has_secrets(option) else f"the text {value!r}"
         messages = [
-            f"argument {name!r} is the text {value!r}, a {option['type']} is needed; --extra-vars takes it as JSON: "
-            f"-e '{example}'"
+            f"argument {name!r} is {text}, a {option['type']} is needed; --extra-vars takes it as JSON: -e '{example}'"
         ]
     return messages, result.validated_parameters.get(name)
+
+
+def _has_secrets(option: t.Mapping[str, t.Any]) -> bool:
+    """Whether a value of the option may have a part that is never shown. Ansible's messages do not show such values."""
+    return any(entry.get("no_log") or _has_secrets(entry) for entry in option.get("options", {}).values())
 
 
 def settings(known: Options, values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -173,5 +173,6 @@ def specification(
             pod_network=settings["cluster_pod_network"],
             versions=versions,
             digests=settings["cluster_image_digests"],
+            names=settings["cluster_images"],
         ),
     }

@@ -42,6 +42,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proble
     cluster_warnings,
     host_problems,
 )
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.registries import registry_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.releases import (
     Chapters,
     chapters,
@@ -90,6 +91,7 @@ def cluster(
     pki: PkiIdentity | None = None,
     runs: Chapters | None = None,
     made: t.Collection[str] = (),
+    registry_files: t.Mapping[str, str | None] | None = None,
 ) -> dict[str, t.Any]:
     """Return ``spec``, ``status`` and ``plan``.
 
@@ -105,6 +107,7 @@ def cluster(
     :param pki: the identity of the PKI directory; None to compare nothing with it.
     :param runs: the chapters of the run; all of them unless given.
     :param made: names of files that an earlier task of this run would have made in the PKI directory, in check mode.
+    :param registry_files: contents of the files that ``worker_registries`` names; None for one that cannot be read.
     """
     problems = _wrong_arguments(known, values, host_variables)
     wanted = settings(known, values)
@@ -121,7 +124,7 @@ def cluster(
     problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + certificate_problems(shape, wanted)
-    problems += firewall_problems(wanted)
+    problems += firewall_problems(wanted) + registry_problems(shape, everything, registry_files or {})
     problems += host_problems(shape, readings, wanted, catalogue) + rollout_problems(shape, everything)
     found = status(shape, readings)
     found["authorities"] = authorities(shape, readings, _keys(pki))

@@ -24,7 +24,7 @@ __all__ = ("HostFiles", "Outcome", "SECRET_MARKS")
 
 
 # Content that is never shown, whatever the caller says about it.
-SECRET_MARKS = (b"PRIVATE KEY-----", b"client-key-data:")
+SECRET_MARKS = (b"PRIVATE KEY-----", b"client-key-data:", b"Authorization = ")
 # An account that an earlier task makes in a real run.
 _LATER = -2
 

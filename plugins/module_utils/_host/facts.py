@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage import damage
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host import system
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import registries, system
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
@@ -313,6 +313,7 @@ def collect(
         "units": units,
         "drop_ins": drop_ins(UNITS),
         "programs": _programs(),
+        "registries": registries.own(),
         "image_archives": _image_archives(run, runs=units.get("containerd.service") == "active"),
         "etcd": etcd,
         "cluster": cluster_identity.settings(_text),

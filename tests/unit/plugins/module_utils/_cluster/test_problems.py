@@ -189,6 +189,50 @@ SETTINGS: list[tuple[dict[str, t.Any], list[str]]] = [
         ],
     ),
     (
+        {
+            "cluster_images": {
+                "pause": "registry.example.com:5000/k8s/pause:{version}",
+                "coredns": f"registry:5000/coredns@sha256:{'a' * 64}",
+                "flannel": f"localhost/a_b/c--d:v{{version}}-2@sha256:{'0' * 64}",
+            }
+        },
+        [],
+    ),
+    (
+        {"cluster_images": {"puase": "registry.example.com/pause:1"}},
+        [
+            "cluster_images: image 'puase' is not in the release catalogue; known: coredns, flannel, pause, "
+            "weave-kube, weave-npc"
+        ],
+    ),
+    *(
+        (
+            {"cluster_images": {"pause": name}},
+            [
+                f"cluster_images.pause: {name!r} is not the name of an image; allowed: REGISTRY/PATH:TAG, in which "
+                "{version} stands for the version, such as registry.example.com/pause:{version}"
+            ],
+        )
+        for name in (
+            "",
+            "pause:1",
+            "library/pause:1",
+            "registry.example.com/pause",
+            "https://registry.example.com/pause:1",
+            "registry.example.com/Pause:1",
+            "registry.example.com/pause:{release}",
+            "registry.example.com/pause:1\n",
+            "registry.example.com/pause@sha256:12",
+        )
+    ),
+    (
+        {
+            "cluster_images": {"pause": f"registry.example.com/pause@sha256:{'a' * 64}"},
+            "cluster_image_digests": {"pause": f"sha256:{'a' * 64}"},
+        },
+        ["cluster_images.pause has a digest, and cluster_image_digests has one too; take one of them out"],
+    ),
+    (
         {"cluster_pod_network": "calico"},
         ["cluster_pod_network: 'calico' is unknown; known: bridge, flannel, weave, none"],
     ),

@@ -164,3 +164,18 @@ def test_images_are_those_of_the_pod_network(pod_network, images):
     found = spec(cluster_pod_network=pod_network, cluster_image_digests={"pause": "sha256:12"})["images"]
     assert list(found) == images
     assert found["pause"] == "registry.k8s.io/pause:3.10.2@sha256:12"
+
+
+def test_images_of_another_registry():
+    names = {"pause": "registry.example.com/pause:{version}", "coredns": "registry.example.com/dns:mine"}
+    found = spec(
+        cluster_release="1.35",
+        cluster_pod_network="none",
+        cluster_images=names,
+        cluster_image_digests={"pause": "sha256:12"},
+    )["images"]
+    assert found == {
+        "pause": "registry.example.com/pause:3.10.1@sha256:12",
+        "coredns": "registry.example.com/dns:mine",
+    }
+    assert spec(cluster_images={"pause": ""})["images"]["pause"] == "registry.k8s.io/pause:3.10.2"
