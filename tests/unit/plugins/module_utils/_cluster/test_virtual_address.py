@@ -246,6 +246,17 @@ def test_a_finished_cluster_keeps_its_address():
     assert problems(living(f"https://{VIP}:6443")) == []
 
 
+def test_the_only_load_balancer_gets_another_address():
+    """Nodes keep their connection as long as the certificate has the old address too."""
+    readings = running()
+    readings["kubelb"]["addresses"] = [ADDRESSES["kubelb"], "10.0.0.23"]
+    hosts = {"kubelb": {"node_address": "10.0.0.23"}}
+    found = computed(readings, hosts=hosts, ca_extra_sans=[ADDRESSES["kubelb"]])
+    assert found["plan"]["problems"] == []
+    assert found["spec"]["api"]["server"] == "https://10.0.0.23:6443"
+    assert {ADDRESSES["kubelb"], "10.0.0.23"} <= set(found["spec"]["api"]["names"])
+
+
 def test_an_external_load_balancer():
     """Nodes and clients use it; the controllers are behind it, and the certificate has its name."""
     found = computed(running(), parts={"load_balancers": []}, cluster_api_server="https://api.example.com:8443")
