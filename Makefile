@@ -136,8 +136,8 @@ test-reset: ## empty hosts: a cluster is built on them and taken off again (crea
 	@$(MAKE) --no-print-directory lab-hosts
 	@python -m pytest -q tests/lab/life/test_reset.py --ansible-inventory=$(INVENTORY)
 
-test-faults: setup ## a client of the running lab while a part fails, and the recovery of etcd
-	@python -m pytest -q tests/lab/faults --ansible-inventory=$(INVENTORY)
+test-faults: setup ## a client of the running lab while a part fails, and the recovery of etcd (FAULTS=virtual for one)
+	@python -m pytest -q tests/lab/faults $(if $(FAULTS),-k "$(FAULTS)") --ansible-inventory=$(INVENTORY)
 
 test-rollback: setup ## changes that break a component are rolled back, killed runs are finished (ROLLBACK_CASES= ROLLBACK_KILLS= for fewer)
 	@python -m pytest -q tests/lab/rollback --ansible-inventory=$(INVENTORY)

@@ -344,6 +344,20 @@ PARTS = (
         "drawn",
     ),
     Part(
+        "virtual address",
+        (
+            "lab-down",
+            "lab CONTROLLERS=1 LBS=2 SETTINGS=lb_virtual_address=10.240.0.250",
+            "test-faults FAULTS=virtual_address",
+            "lab-down",
+        ),
+        "own lab",
+        5,
+        "two load balancers share an address: when the host of one, its nginx or its keepalived ends, a client writes "
+        "again within 5 seconds, nothing is lost, and the address does not move back",
+        "drawn",
+    ),
+    Part(
         "every broken change",
         (
             "lab-down",

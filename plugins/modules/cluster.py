@@ -209,6 +209,23 @@ spec:
         balanced:
           description: Whether there are several API servers, and RV(spec.api.server) may lead to any of them.
           type: bool
+        virtual:
+          description:
+            - The address that load balancers share, with the number of its VRRP router and the interface of each load
+              balancer that was read. The address is empty without O(ignore:lb_virtual_address).
+          type: dict
+          contains:
+            address:
+              description: The address.
+              type: str
+              sample: 10.240.0.100
+            router_id:
+              description: Number of the VRRP router, V(1) to V(255); V(0) without an address.
+              type: int
+            interfaces:
+              description: Network interface of each load balancer, by host.
+              type: dict
+              sample: {"kubelb": "eth0"}
         names:
           description: Names and addresses of the API server's certificate.
           type: list

@@ -111,6 +111,15 @@ reading:
       description: Addresses of all interfaces.
       type: list
       elements: str
+    networks:
+      description: C(interface) and C(prefix_length), in bits, of each of these addresses.
+      type: dict
+      sample: {"10.240.0.10": {"interface": "eth0", "prefix_length": 24}}
+    keepalived:
+      description: C(addresses), the virtual addresses for which the role P(hardway.kubernetes.lb#role) configured
+        keepalived, and C(foreign), whether the host has another configuration of keepalived.
+      type: dict
+      sample: {"addresses": ["10.240.0.100"], "foreign": false}
     container:
       description: Whether the host is a container.
       type: bool

@@ -42,7 +42,8 @@ def api_names(shape: Topology, settings: Settings) -> list[str]:
     """Return every name and address at which an API server is reached.
 
     These are the values of ``-hostname`` in the article: the API's own Service, loopback, and every controller and load
-    balancer by name and by address; then the host of ``cluster_api_server``, and ``ca_extra_sans``.
+    balancer by name and by address; then the load balancers' virtual address, the host of ``cluster_api_server``, and
+    ``ca_extra_sans``.
     """
     names = [
         service_address(str(settings["cluster_service_cidr"])),
@@ -55,6 +56,7 @@ def api_names(shape: Topology, settings: Settings) -> list[str]:
     ]
     for host in [*shape["controllers"], *shape["load_balancers"]]:
         names += [host, str(shape["addresses"][host])]
+    names += [settings["lb_virtual_address"]] if settings["lb_virtual_address"] else []
     names += _server_host(settings["cluster_api_server"])
     return list(dict.fromkeys([*names, *settings["ca_extra_sans"]]))
 

@@ -40,14 +40,12 @@ def _hosts(shape: Topology, part: str) -> list[str]:
     return t.cast(list[str], shape[part])  # type: ignore[literal-required]
 
 
-def _pairs(shape: Topology, *, own_server: bool) -> t.Iterator[tuple[str, str, int, str]]:
+def _pairs(shape: Topology, entrances: t.Sequence[str]) -> t.Iterator[tuple[str, str, int, str]]:
     for source, target, ports, purpose in _CONNECTIONS:
         for one in _hosts(shape, source):
             yield from ((one, other, port, purpose) for other in _hosts(shape, target) for port in ports)
-    entrances = [*shape["load_balancers"], *shape["controllers"]][:1]
-    if own_server:
-        for one in dict.fromkeys([*shape["workers"], *shape["clients"]]):
-            yield from ((one, entrance, 6443, "nodes and clients reach the API") for entrance in entrances)
+    for one in dict.fromkeys([*shape["workers"], *shape["clients"]]):
+        yield from ((one, entrance, 6443, "nodes and clients reach the API") for entrance in entrances)
 
 
 def _new(host: str, shape: Topology, reading: Reading) -> bool:
@@ -58,15 +56,15 @@ def _new(host: str, shape: Topology, reading: Reading) -> bool:
     return any(reading["units"].get(_UNITS[part]) != "active" for part in parts)
 
 
-def probes(shape: Topology, readings: t.Mapping[str, Reading], *, own_server: bool) -> dict[str, list[Probe]]:
+def probes(shape: Topology, readings: t.Mapping[str, Reading], entrances: t.Sequence[str]) -> dict[str, list[Probe]]:
     """Return the ports that each host has to reach, by host, where one of the two is new.
 
     :param readings: by host of the run. A host without one may be down, which is not a firewall's doing.
-    :param own_server: nodes and clients use the first load balancer or controller, not ``cluster_api_server``.
+    :param entrances: hosts through which nodes and clients reach the API; none with ``cluster_api_server``.
     """
     reached = {host: _new(host, shape, reading) for host, reading in readings.items() if reading}
     found: dict[str, list[Probe]] = {}
-    for source, target, port, purpose in _pairs(shape, own_server=own_server):
+    for source, target, port, purpose in _pairs(shape, entrances):
         address = shape["addresses"].get(target)
         if source == target or not address or not {source, target} <= reached.keys():
             continue

@@ -28,6 +28,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxie
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.virtual_address import leads_to_one
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import CatalogueError
 
 __all__ = ("KUBE_PROXY_MODES", "POD_NETWORKS", "cluster_problems", "cluster_warnings", "host_problems")
@@ -247,10 +248,13 @@ def cluster_warnings(shape: Topology, settings: Settings) -> list[str]:
             f"etcd has {members} members: that survives {survived} failure{'' if survived == 1 else 's'}, no more than "
             f"{members - 1} would; 1, 3 or 5 members are usual"
         )
-    if len(shape["controllers"]) > 1 and not shape["load_balancers"]:
+    server = settings["cluster_api_server"]
+    alone = not server or leads_to_one(server, shape["controllers"], shape)
+    if len(shape["controllers"]) > 1 and not shape["load_balancers"] and alone:
         warnings.append(
-            f"group 'lb' is empty: nodes and clients use {shape['controllers'][0]} alone of "
-            f"{len(shape['controllers'])} API servers"
+            f"group 'lb' is empty: nodes and clients use {server or shape['controllers'][0]} alone of "
+            f"{len(shape['controllers'])} API servers; add a host to the group, or name an external load balancer in "
+            "cluster_api_server"
         )
     return warnings
 

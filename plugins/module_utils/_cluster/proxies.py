@@ -24,7 +24,7 @@ def _exceptions(shape: Topology, settings: Settings) -> list[str]:
     names += [str(settings["cluster_pod_cidr"]), str(settings["cluster_service_cidr"])]
     names += [".svc", f".{settings['cluster_domain']}"]
     server = urllib.parse.urlsplit(str(settings["cluster_api_server"])).hostname
-    names += [server] if server else []
+    names += [name for name in (settings["lb_virtual_address"], server) if name]
     return list(dict.fromkeys([*names, *(str(name) for name in settings["cluster_no_proxy"])]))
 
 

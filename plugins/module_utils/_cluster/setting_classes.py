@@ -134,6 +134,7 @@ CLASSES: dict[str, Class] = {
     "lb_fail_timeout": _NGINX,
     "lb_connect_timeout": _NGINX,
     "lb_timeout": _NGINX,
+    "lb_virtual_address": Class("checked", "virtual_address.py refuses to take it away from nodes that use it"),
     # pod_network
     "pod_network_mtu": Class("safe", "pods that run keep theirs"),
     "pod_network_flannel_backend": Class("fixed", "existing.py compares it with the lease that flannel wrote"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 import typing as t
-import urllib.parse
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
     Catalogue,
@@ -26,8 +25,14 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certif
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import environment
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import trust
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.virtual_address import (
+    entrances,
+    leads_to_one,
+    virtual_address,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.weave import weave_spec
 
 __all__ = ("API_PORT", "ETCD_CLIENT_PORT", "TLS_CIPHER_SUITES", "Spec", "specification")
@@ -74,22 +79,18 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
     }
 
 
-def _balanced(shape: Topology, server: str) -> bool:
-    """Whether a URL may lead to any of several API servers: it is not the address or name of one."""
-    own = {name for host in shape["controllers"] for name in (host, shape["addresses"][host])}
-    return len(shape["controllers"]) > 1 and urllib.parse.urlsplit(server).hostname not in own
-
-
-def _api(shape: Topology, settings: Settings) -> dict[str, t.Any]:
-    entrances = [*shape["load_balancers"], *shape["controllers"]]
-    server = settings["cluster_api_server"] or url(shape["addresses"][entrances[0]], API_PORT)
+def _api(shape: Topology, settings: Settings, readings: t.Mapping[str, Reading]) -> dict[str, t.Any]:
+    virtual = virtual_address(shape, settings, readings)
+    address = virtual["address"] or shape["addresses"][entrances(shape, settings)[0]]
+    server = settings["cluster_api_server"] or url(address, API_PORT)
     pki = settings["cluster_pki_directory"]
     return {
         "server": server,
         "local_server": f"https://127.0.0.1:{API_PORT}",
         "names": api_names(shape, settings),
         "administrators": ADMINISTRATORS,
-        "balanced": _balanced(shape, server),
+        "balanced": len(shape["controllers"]) > 1 and not leads_to_one(server, shape["controllers"], shape),
+        "virtual": virtual,
         "client_host": settings["cluster_api_client_host"],
         "kubeconfig": settings["cluster_api_kubeconfig"] or posixpath.join(str(pki), "remote-admin.kubeconfig"),
     }
@@ -99,17 +100,18 @@ def specification(
     shape: Topology,
     settings: Settings,
     catalogue: Catalogue,
-    architectures: t.Mapping[str, str | None],
+    readings: t.Mapping[str, Reading],
     files: t.Container[str] = (),
 ) -> Spec:
     """Return the specification of the cluster.
 
     :param settings: of all roles, see :func:`settings.settings`.
-    :param architectures: ``amd64`` or ``arm64`` by host; a host that was not read has no programs.
+    :param readings: of ``host_facts`` by host; a host that was not read has no programs.
     :param files: names of the files of the PKI directory, see :data:`trust.FILES`.
     :raises CatalogueError: the catalogue does not have the release, a component or an image.
     :raises ValueError: a network of the settings is not a network.
     """
+    architectures = {host: reading.get("architecture") for host, reading in readings.items()}
     release = settings["cluster_release"] or catalogue["default_release"]
     versions = settings["cluster_versions"]
     published = {
@@ -124,7 +126,7 @@ def specification(
         )
         for architecture in sorted({found for found in architectures.values() if found})
     }
-    api = _api(shape, settings)
+    api = _api(shape, settings, readings)
     trusted = trust(str(settings["cluster_pki_directory"]), files)
     return {
         "name": settings["cluster_name"],

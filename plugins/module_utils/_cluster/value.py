@@ -74,6 +74,12 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.supply import supply_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology, topology
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import authorities, authority_warnings
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.virtual_address import (
+    entrances,
+    shared_address,
+    virtual_address_problems,
+    virtual_address_warnings,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.weave import weave_problems, weave_spec
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 
@@ -121,6 +127,8 @@ def cluster(
     problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted, wanted)
     problems += mark_problems(converted)
     everything = {host: {**wanted, **given} for host, given in converted.items()}
+    wanted["lb_virtual_address"] = shared_address(shape, everything, wanted)
+    problems += virtual_address_problems(shape, readings, everything, wanted)
     problems += reserved_problems(shape, readings, everything) + authentication_problems(shape, everything)
     problems += drop_in_problems(shape, readings) + (encryption_problems(*encryption) if encryption else [])
     problems += cluster_problems(shape, wanted, catalogue) + certificate_problems(shape, wanted)
@@ -150,17 +158,17 @@ def cluster(
     if versions:
         problems += release_problems(shape, readings, versions, runs, exists=found["exists"])
     plan = _plan(problems)
-    plan["warnings"] = cluster_warnings(shape, wanted) + alarm_warnings(found) + flag_warnings(shape, converted)
+    plan["warnings"] = cluster_warnings(shape, wanted) + virtual_address_warnings(shape, wanted)
+    plan["warnings"] += alarm_warnings(found) + flag_warnings(shape, converted)
     plan["warnings"] += rotation_warnings(found["rotations"])
     plan["warnings"] += drop_in_warnings(shape, readings) + _encryption_warnings(encryption, wanted, found)
     plan["warnings"] += authority_warnings(found["authorities"])
-    plan["probes"] = probes(shape, readings, own_server=not wanted["cluster_api_server"])
+    plan["probes"] = probes(shape, readings, [] if wanted["cluster_api_server"] else entrances(shape, wanted))
     directories = {host: str(everything[host].get("etcd_data_directory")) for host in shape["etcd"]}
     plan["etcd"] = membership(shape, found["hosts"], directories)
     plan["peers"] = peers(shape, found, plan["etcd"]["joining"])
-    architectures = {host: reading.get("architecture") for host, reading in found["hosts"].items()}
     try:
-        spec = specification(shape, wanted, catalogue, architectures, [*made, *_files(pki)])
+        spec = specification(shape, wanted, catalogue, found["hosts"], [*made, *_files(pki)])
     except (HardwayError, ValueError, LookupError):
         # A playbook that repairs a host needs the specification in spite of problems, if it can be computed.
         if not problems:

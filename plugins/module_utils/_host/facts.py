@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.damage import damage
 from ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.data import identity
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host import identity as cluster_identity
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host import registries, system
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import registries, system, virtual_addresses
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations import FROM_INVENTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.drop_ins import drop_ins
@@ -98,11 +98,6 @@ def _has_module(name: str) -> bool:
 def _effective_capability(bit: int) -> bool:
     match = re.search(r"^CapBnd:\s*([0-9a-f]+)", _text("/proc/1/status"), re.MULTILINE)
     return bool(match and int(match.group(1), 16) >> bit & 1)
-
-
-def _addresses(run: Run) -> list[str]:
-    out = _output(run, ["ip", "-oneline", "address", "show"])
-    return re.findall(r"\sinet6?\s+([0-9a-fA-F.:]+)/", out)
 
 
 def cni_configurations(directory: str = "/etc/cni/net.d") -> list[str]:
@@ -288,6 +283,7 @@ def collect(
     units = dict(zip(UNITS, _output(run, ["systemctl", "is-active", *UNITS]).split()))
     identity_read = cluster_identity.identity(_text)
     etcd = _etcd(runs=units.get("etcd.service") == "active")
+    addresses = virtual_addresses.networks(_output(run, ["ip", "-oneline", "address", "show"]))
     serves = units.get("kube-apiserver.service") == "active"
     return {
         "read_at": time.time(),
@@ -298,7 +294,9 @@ def collect(
         "service_manager": _text("/proc/1/comm").strip(),
         "memory_mib": _memory_mib(),
         "free_mib": {path: _free_mib(path) for path in ("/usr/local", "/var/lib")},
-        "addresses": _addresses(run),
+        "addresses": list(addresses),
+        "networks": addresses,
+        "keepalived": virtual_addresses.keepalived(_text("/etc/keepalived/keepalived.conf")),
         "container": os.path.exists("/run/systemd/container"),
         "cgroup_version": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
         "may_lower_oom_score": _effective_capability(_CAP_SYS_RESOURCE),

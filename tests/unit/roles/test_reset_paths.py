@@ -73,10 +73,12 @@ FILES = [
     if path.name != "reset.yml" and path.parents[1].name not in ("ca", "smoke_test")
 ]
 COMPONENTS = [(path.parents[1].name, task[COMPONENT]) for path in FILES for task in read(path) if COMPONENT in task]
+IMPORT = "ansible.builtin.import_tasks"
 RESETS = [
     (path.parents[1].name, task[REMOVAL])
     for path in sorted(ROLES.glob("*/tasks/reset.yml"))
-    for task in read(path)
+    for found in read(path)
+    for task in (read(path.with_name(found[IMPORT])) if IMPORT in found else [found])
     if REMOVAL in task
 ]
 

@@ -191,6 +191,7 @@ ELSEWHERE = {
     "cluster_pki_directory": "test_pki_identity.py",
     "cluster_release": "test_releases.py",
     "cluster_versions": "test_releases.py",
+    "lb_virtual_address": "test_virtual_address.py",
     "pod_network_weave_encryption": "test_weave_password.py",
     "pod_network_weave_fast_datapath": "test_problems.py",
 }

@@ -379,7 +379,10 @@ def test_an_odd_number_of_etcd_members(members):
 
 
 def test_several_api_servers_without_a_load_balancer():
-    assert warnings(3, load_balancers=[]) == ["group 'lb' is empty: nodes and clients use ctl01 alone of 2 API servers"]
+    assert warnings(3, load_balancers=[]) == [
+        "group 'lb' is empty: nodes and clients use ctl01 alone of 2 API servers; add a host to the group, or name an "
+        "external load balancer in cluster_api_server"
+    ]
     assert warnings(3, load_balancers=[], controllers=["ctl01"]) == []
 
 

@@ -17,12 +17,9 @@ from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._clu
 
 
 def spec(shape=None, architectures=None, **changes):
-    return specification(
-        shape or topology(),
-        settings(**changes),
-        CATALOGUE,
-        dict.fromkeys(ADDRESSES, "amd64") if architectures is None else architectures,
-    )
+    known = dict.fromkeys(ADDRESSES, "amd64") if architectures is None else architectures
+    readings = {host: {"architecture": architecture} for host, architecture in known.items()}
+    return specification(shape or topology(), settings(**changes), CATALOGUE, readings)
 
 
 def test_settings_are_taken_over():

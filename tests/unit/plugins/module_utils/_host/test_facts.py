@@ -77,6 +77,9 @@ def test_a_host_without_a_cluster(host):
     assert facts["service_manager"] == "systemd"
     assert facts["memory_mib"] == 3936
     assert facts["addresses"] == ["127.0.0.1", "::1", "10.0.0.11", "fd00::11", "fe80::1"]
+    assert facts["networks"]["10.0.0.11"] == {"interface": "eth0", "prefix_length": 24}
+    assert facts["networks"]["fd00::11"] == {"interface": "eth0", "prefix_length": 64}
+    assert facts["keepalived"] == {"addresses": [], "foreign": False}
     assert facts["nameservers"] == ["10.0.0.2", "fd00::2"]
     assert facts["active_swaps"] == []
     assert facts["fstab_swap"] is False
