@@ -153,7 +153,10 @@ class Removal:
             return [Step(f"remove {path}", lambda: _unlink(path))]
         if self._kept(path) or path in mounts:
             # The directory stays with the kept paths in it, or with its file system.
-            return [step for name in sorted(os.listdir(path)) for step in self._of_path(os.path.join(path, name))]
+            found = [step for name in sorted(os.listdir(path)) for step in self._of_path(os.path.join(path, name))]
+            if not self._kept(path) and os.stat(path).st_uid != 0:
+                found.append(Step(f"give {path} to root", lambda: _give_back(path)))
+            return found
         self._gone.add(path)
         return [Step(f"remove {path}", lambda: remove_directory(path, self._run))]
 
@@ -239,6 +242,12 @@ def owned_by(number: int, top: str) -> list[str]:
 def _give(paths: t.Sequence[str]) -> None:
     for path in paths:
         os.chown(path, 0, 0, follow_symlinks=False)
+
+
+def _give_back(path: str) -> None:
+    """Make the root of a file system as a new one has it. Its owner is a user that goes."""
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o755)
 
 
 def recorded_programs(record: str) -> list[str]:

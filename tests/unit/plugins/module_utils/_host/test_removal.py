@@ -117,9 +117,13 @@ def test_a_directory_goes_only_where_it_is_empty(host):
 
 def test_a_mount_point_is_emptied_and_stays(host, monkeypatch):
     monkeypatch.setattr(removal, "mount_points", lambda: [str(host / "data")])
+    os.chown(host / "data", 997, 997)
+    (host / "data").chmod(0o700)
     given = made(host, Systemd(), paths=[str(host / "data")], empty=[str(host / "data")])
-    assert carry_out(given.steps) == [f"remove {host}/data/member"]
-    assert (host / "data").is_dir()
+    assert carry_out(given.steps) == [f"remove {host}/data/member", f"give {host}/data to root"]
+    left = (host / "data").stat()
+    assert (left.st_uid, left.st_gid, left.st_mode & 0o7777) == (0, 0, 0o755)
+    assert given.steps() == []
 
 
 def test_what_is_mounted_below_is_unmounted_first_or_nothing_goes(host, monkeypatch):
