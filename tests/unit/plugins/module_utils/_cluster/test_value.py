@@ -340,10 +340,13 @@ ALLOWED = {
     "ansible_collections.hardway.kubernetes.plugins.module_utils._etcd.sizes",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.beside",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.times",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations",
     # Their functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",
+    "ansible_collections.hardway.kubernetes.plugins.module_utils._host.registries",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave",
 }
 # The catalogue is read from its file, in one function.
