@@ -11,6 +11,7 @@ import urllib.parse
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
     Catalogue,
+    catalogue_digests,
     images,
     programs,
     publishers_files,
@@ -124,6 +125,7 @@ def specification(
         )
         for architecture in sorted({found for found in architectures.values() if found})
     }
+    pinned = catalogue_digests(catalogue, release=release, versions=versions) if settings["cluster_pin_images"] else {}
     api = _api(shape, settings)
     trusted = trust(str(settings["cluster_pki_directory"]), files)
     return {
@@ -172,7 +174,7 @@ def specification(
             release=release,
             pod_network=settings["cluster_pod_network"],
             versions=versions,
-            digests=settings["cluster_image_digests"],
+            digests={**pinned, **settings["cluster_image_digests"]},
             names=settings["cluster_images"],
         ),
     }
