@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleFileNotFound
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.registries import files_of
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.hosts_toml import files_of
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.noting import NotingAction
 
 

@@ -147,11 +147,8 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.registries import (
-    CAPABILITIES,
-    DIRECTORY,
-    Registries,
-)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.hosts_toml import CAPABILITIES
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.registries import DIRECTORY, Registries
 
 _ENDPOINT = {
     "authority": {"type": "str"},

@@ -18,6 +18,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 __all__ = (
     "Catalogue",
     "Program",
+    "catalogue_digests",
     "catalogue_sum",
     "image_archive",
     "image_name",
@@ -143,6 +144,20 @@ def catalogue_sum(catalogue: Catalogue, *, name: str, version: str, arch: str) -
     return None if found is None else str(found)
 
 
+def catalogue_digests(
+    catalogue: Catalogue, *, release: str, versions: t.Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the digests (``sha256:...``) that the catalogue has for the images of a release, by image.
+
+    :param versions: versions that replace the catalogue's, by component.
+    :raises CatalogueError: unknown release.
+    """
+    chosen = release_versions(catalogue, release, versions=versions)
+    known = catalogue.get("digests", {})
+    found = {name: known.get(name, {}).get(chosen[entry["version"]]) for name, entry in catalogue["images"].items()}
+    return {name: str(digest) for name, digest in found.items() if digest}
+
+
 def image_name(
     catalogue: Catalogue,
     image: str,
@@ -154,7 +169,7 @@ def image_name(
 ) -> str:
     """Return the full reference of a container image of the catalogue.
 
-    :param digests: digests (``sha256:...``) that images are held to, by image.
+    :param digests: digests (``sha256:...``) that images are held to, by image; a name with one of its own keeps that.
     :param names: references that replace the catalogue's, by image; ``{version}`` stands for the version.
     :raises CatalogueError: unknown release or image.
     """
@@ -165,7 +180,7 @@ def image_name(
     version = release_versions(catalogue, release, versions=versions)[known[image]["version"]]
     digest = (digests or {}).get(image)
     name = str((names or {}).get(image) or known[image]["name"])
-    return name.replace("{version}", version) + (f"@{digest}" if digest else "")
+    return name.replace("{version}", version) + (f"@{digest}" if digest and "@" not in name else "")
 
 
 def images(

@@ -19,7 +19,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
     settings,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.registries import directory_name, files_of
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.hosts_toml import directory_name, files_of
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates import load_certificates
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import PrivateKey, public_bytes
 

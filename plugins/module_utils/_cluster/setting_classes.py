@@ -80,6 +80,7 @@ CLASSES: dict[str, Class] = {
     "cluster_versions": Class("checked", "releases.py compares it with the versions on the hosts"),
     "cluster_checksums": _NEXT,
     "cluster_image_digests": _OBJECT,
+    "cluster_pin_images": Class("rolling", "objects of the API are rolled out; for pause containerd restarts"),
     "cluster_images": Class("rolling", "objects of the API are rolled out; for pause containerd restarts"),
     "cluster_mirror": _NEXT,
     "cluster_mirror_checksums": _NEXT,

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import (
     Catalogue,
+    catalogue_digests,
     images,
     programs,
     publishers_files,
@@ -126,6 +127,7 @@ def specification(
         )
         for architecture in sorted({found for found in architectures.values() if found})
     }
+    pinned = catalogue_digests(catalogue, release=release, versions=versions) if settings["cluster_pin_images"] else {}
     api = _api(shape, settings, readings)
     trusted = trust(str(settings["cluster_pki_directory"]), files)
     return {
@@ -174,7 +176,7 @@ def specification(
             release=release,
             pod_network=settings["cluster_pod_network"],
             versions=versions,
-            digests=settings["cluster_image_digests"],
+            digests={**pinned, **settings["cluster_image_digests"]},
             names=settings["cluster_images"],
         ),
     }

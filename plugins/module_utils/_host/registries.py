@@ -10,98 +10,25 @@ texts are quoted here.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import re
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import FileError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import HostFiles, Outcome
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.hosts_toml import (
+    MARK,
+    OWN,
+    Endpoint,
+    directory_name,
+    files_of,
+    hosts_toml,
+)
 
-__all__ = ("CAPABILITIES", "DIRECTORY", "Registries", "directory_name", "files_of", "hosts_toml", "own")
+__all__ = ("DIRECTORY", "Registries", "own")
 
 #: Where containerd reads them: ``config_path`` in its config.toml.
 DIRECTORY = "/etc/containerd/certs.d"
-#: The requests that a mirror is trusted with.
-CAPABILITIES = ("pull", "resolve")
-
-_MARK = "# Written by hardway.kubernetes from worker_registries. Changes are lost with the next run.\n"
 _CREDENTIALS = 'Authorization = "'
-# Files of an endpoint: the key in the setting, and the name's end.
-_FILES = {"authority": "ca.pem", "client_certificate": "client.pem", "client_key": "client-key.pem"}
-_OWN = re.compile(r"(server|mirror-\d+)-(ca|client|client-key)\.pem|hosts\.toml")
-
-#: An entry of ``worker_registries``, or of its ``mirrors``.
-Endpoint = t.Mapping[str, t.Any]
-
-
-def directory_name(host: str) -> str:
-    """Return the directory of a registry. containerd looks for ``NAME_PORT_`` before ``NAME:PORT``."""
-    found = re.fullmatch(r"(.+):(\d+)", host)
-    return f"{found.group(1)}_{found.group(2)}_" if found else host
-
-
-def _endpoints(registry: Endpoint) -> list[tuple[str, Endpoint]]:
-    mirrors = enumerate(registry.get("mirrors") or [], 1)
-    return [("server", registry), *((f"mirror-{number}", mirror) for number, mirror in mirrors)]
-
-
-def files_of(registry: Endpoint) -> dict[str, str]:
-    """Return the files of the control node that a registry needs, by their name on the host."""
-    return {
-        f"{name}-{end}": str(endpoint[key])
-        for name, endpoint in _endpoints(registry)
-        for key, end in _FILES.items()
-        if endpoint.get(key)
-    }
-
-
-def _text(value: t.Any) -> str:
-    # JSON's text is one of TOML's, for all that preflight lets through.
-    return json.dumps(str(value), ensure_ascii=False)
-
-
-def _credentials(endpoint: Endpoint) -> str:
-    if endpoint.get("token"):
-        return f"Bearer {endpoint['token']}"
-    if endpoint.get("username"):
-        pair = f"{endpoint['username']}:{endpoint.get('password') or ''}"
-        return f"Basic {base64.b64encode(pair.encode('utf-8')).decode('ascii')}"
-    return ""
-
-
-def _fields(endpoint: Endpoint, name: str, directory: str) -> list[str]:
-    paths = {key: _text(os.path.join(directory, f"{name}-{end}")) for key, end in _FILES.items() if endpoint.get(key)}
-    lines = []
-    if "authority" in paths:
-        lines.append(f"ca = {paths['authority']}")
-    if "client_certificate" in paths:
-        lines.append(f"client = [[{paths['client_certificate']}, {paths['client_key']}]]")
-    if endpoint.get("override_path"):
-        lines.append("override_path = true")
-    return lines
-
-
-def _header(endpoint: Endpoint, table: str) -> list[str]:
-    credentials = _credentials(endpoint)
-    return ["", f"[{table}]", f"Authorization = {_text(credentials)}"] if credentials else []
-
-
-def hosts_toml(registry: Endpoint, directory: str) -> str:
-    """Return the content of a registry's hosts.toml.
-
-    :param registry: an entry of ``worker_registries``.
-    :param directory: directory of the registry on the host.
-    """
-    lines = [f"server = {_text(registry['server'])}"] if registry.get("server") else []
-    lines += _fields(registry, "server", directory) + _header(registry, "header")
-    for name, mirror in _endpoints(registry)[1:]:
-        table = f"host.{_text(mirror['url'])}"
-        capabilities = ", ".join(_text(one) for one in mirror.get("capabilities") or CAPABILITIES)
-        lines += ["", f"[{table}]", f"capabilities = [{capabilities}]"]
-        lines += _fields(mirror, name, directory) + _header(mirror, f"{table}.header")
-    return _MARK + "\n".join(lines) + "\n"
 
 
 def own(directory: str = DIRECTORY) -> list[str]:
@@ -116,7 +43,7 @@ def own(directory: str = DIRECTORY) -> list[str]:
 def _is_own(path: str) -> bool:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.readline() == _MARK
+            return stream.readline() == MARK
     except OSError:
         return False
 
@@ -172,7 +99,7 @@ class Registries:
     def _clean(self, files: HostFiles, directory: str, registry: Endpoint | None, *, check: bool) -> list[Outcome]:
         """Remove what is not wanted; hosts.toml last, which says whose the directory is. Files of others stay."""
         keep = {"hosts.toml", *files_of(registry)} if registry else set()
-        surplus = [name for name in os.listdir(directory) if _OWN.fullmatch(name) and name not in keep]
+        surplus = [name for name in os.listdir(directory) if OWN.fullmatch(name) and name not in keep]
         outcomes = []
         for name in sorted(surplus, key=lambda name: (name == "hosts.toml", name)):
             entry = {"path": os.path.join(directory, name), "state": "absent"}

@@ -5,7 +5,8 @@
 
 usage: visit.py LOG ADDRESS
 
-A line of LOG is "TIME OUTCOME", with seconds since the epoch. It needs python3, no package.
+A line of LOG is "TIME OUTCOME", with seconds since the epoch, from the first request that is answered: kube-proxy may
+learn of a new Service later than its maker. It needs python3, no package.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def visit(address):
 
 def main():
     log_path, address = sys.argv[1:]
+    while visit(address) != "ok":
+        time.sleep(PERIOD)
     with open(log_path, "w", encoding="ascii", buffering=1) as log:
         while not os.path.exists(log_path + ".stop"):
             begun = time.time()

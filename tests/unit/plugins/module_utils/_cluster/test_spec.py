@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.spec import specification
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import CatalogueError
@@ -176,3 +178,27 @@ def test_images_of_another_registry():
         "coredns": "registry.example.com/dns:mine",
     }
     assert spec(cluster_images={"pause": ""})["images"]["pause"] == "registry.k8s.io/pause:3.10.2"
+
+
+def test_images_are_held_to_the_digests_of_the_catalogue():
+    digests = CATALOGUE["digests"]
+    found = spec(cluster_release="1.36", cluster_pod_network="flannel", cluster_pin_images=True)["images"]
+    assert found["pause"] == f"registry.k8s.io/pause:3.10.2@{digests['pause']['3.10.2']}"
+    assert found["coredns"] == f"registry.k8s.io/coredns/coredns:v1.14.7@{digests['coredns']['1.14.7']}"
+    # The catalogue has none for it.
+    assert found["flannel"] == "ghcr.io/flannel-io/flannel:v0.28.10"
+    assert "@" not in str(spec(cluster_release="1.36")["images"])
+    # Of another version it says nothing, and the inventory holds before it.
+    more = {"cluster_versions": {"coredns": "1.14.8"}, "cluster_image_digests": {"pause": "sha256:12"}}
+    found = spec(cluster_release="1.36", cluster_pin_images=True, **more)["images"]
+    assert found["coredns"] == "registry.k8s.io/coredns/coredns:v1.14.8"
+    assert found["pause"] == "registry.k8s.io/pause:3.10.2@sha256:12"
+    own = f"registry.example.com/pause@sha256:{'a' * 64}"
+    assert spec(cluster_pin_images=True, cluster_images={"pause": own})["images"]["pause"] == own
+
+
+def test_the_catalogue_s_digests_are_those_of_images_that_it_has():
+    for image, versions in CATALOGUE["digests"].items():
+        component = CATALOGUE["images"][image]["version"]
+        assert set(versions) <= {release[component] for release in CATALOGUE["releases"].values()}
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in versions.values())

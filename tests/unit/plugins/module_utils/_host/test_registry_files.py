@@ -11,7 +11,7 @@ import re
 
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import FileError
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host import registries
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host import hosts_toml, registries
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.registries import Registries
 
 SECRET = 's3cret-\\-"word'
@@ -101,7 +101,7 @@ def test_the_server_in_place_of_the_registry(directory, converge):
     ],
 )
 def test_the_directory_that_containerd_looks_for_first(host, name):
-    assert registries.directory_name(host) == name
+    assert hosts_toml.directory_name(host) == name
 
 
 def test_only_root_reads_keys_and_credentials(directory, converge):
