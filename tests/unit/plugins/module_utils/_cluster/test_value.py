@@ -346,12 +346,8 @@ ALLOWED = {
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.annotations",
     # Their functions of texts; host_facts reads with them too.
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.identity",
-    "ansible_collections.hardway.kubernetes.plugins.module_utils._host.registries",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.weave",
     "ansible_collections.hardway.kubernetes.plugins.module_utils._host.hosts_toml",
-    # They read certificates and keys from bytes.
-    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.certificates",
-    "ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys",
 }
 # The catalogue is read from its file, in one function.
 READS = {"catalogue.py": {"pathlib", "yaml"}}
