@@ -24,8 +24,6 @@ __all__ = (
 )
 
 _SETTING = "lb_virtual_address"
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class VirtualAddress(t.TypedDict):
@@ -36,7 +34,7 @@ class VirtualAddress(t.TypedDict):
     interfaces: dict[str, str]
 
 
-def _parsed(value: t.Any) -> _Address | None:
+def _parsed(value: t.Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(str(value))
     except ValueError:
@@ -68,7 +66,9 @@ def leads_to_one(server: t.Any, hosts: t.Iterable[str], shape: Topology) -> bool
     return urllib.parse.urlsplit(str(server)).hostname in names
 
 
-def _network(host: str, shape: Topology, readings: t.Mapping[str, Reading]) -> tuple[str, _Network] | None:
+def _network(
+    host: str, shape: Topology, readings: t.Mapping[str, Reading]
+) -> tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network] | None:
     """Return interface and network of a host's address; None where they were not read."""
     own = shape["addresses"].get(host)
     found = (readings.get(host) or {}).get("networks", {}).get(own)
@@ -112,7 +112,9 @@ def _held(found: Reading) -> list[str]:
     return t.cast(list[str], found.get("keepalived", {}).get("addresses", []))
 
 
-def _outside(address: _Address, shape: Topology, readings: t.Mapping[str, Reading]) -> list[str]:
+def _outside(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address, shape: Topology, readings: t.Mapping[str, Reading]
+) -> list[str]:
     """Return the load balancers in whose network the address cannot be."""
     problems = []
     for host in shape["load_balancers"]:

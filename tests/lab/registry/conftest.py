@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from support import Cluster
 
 NGINX = "docker.io/library/nginx:1.22.1"
-WORKLOADS = ("get", "deployments,daemonsets", "--namespace=kube-system")
+WORKLOADS = ("deployments,daemonsets", "--namespace=kube-system")
 
 
 @pytest.fixture(scope="session")

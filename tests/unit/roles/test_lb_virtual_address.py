@@ -31,8 +31,10 @@ def networks(monkeypatch):
     monkeypatch.setattr("ansible_collections.hardway.kubernetes.tests.unit.roles.rendering.empty", lambda: read)
 
 
-def configuration(host, balancers=BALANCERS, address=VIP):
-    role = Role("lb", host, parts={"load_balancers": balancers}, lb_virtual_address=address, lb_ports=[8443, 443])
+def configuration(host, balancers=None, address=VIP):
+    role = Role(
+        "lb", host, parts={"load_balancers": balancers or BALANCERS}, lb_virtual_address=address, lb_ports=[8443, 443]
+    )
     return role.template("keepalived.conf.j2")
 
 

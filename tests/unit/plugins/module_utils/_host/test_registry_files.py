@@ -41,8 +41,8 @@ def directory(tmp_path):
 
 @pytest.fixture
 def converge(directory):
-    def run(*wanted, contents=CONTENTS, check=False):
-        return Registries(wanted, contents, str(directory)).converge(check=check)
+    def run(*wanted, contents=None, check=False):
+        return Registries(wanted, CONTENTS if contents is None else contents, str(directory)).converge(check=check)
 
     return run
 
