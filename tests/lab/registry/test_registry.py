@@ -69,7 +69,7 @@ def test_a_wrong_password_pulls_nothing(
             f"--field-selector=involvedObject.name=refused-{worker.name}",
         )
         wait_until(
-            lambda events=events: "no basic auth credentials" in cluster.kubectl(*events, "--output=yaml"),
+            lambda events=events: "no basic auth credentials" in cluster.kubectl(*events, "--output=json"),
             seconds=60,
             what=f"{worker.name}: the pod cannot be started",
         )
