@@ -242,14 +242,6 @@ PARTS = (
         "drawn",
     ),
     Part(
-        "proxy",
-        ("test-proxy",),
-        "lab",
-        5,
-        "a worker whose only way out is a proxy is built from nothing: programs and packages come through it",
-        "drawn",
-    ),
-    Part(
         "operations",
         ("test-operations",),
         "lab",
