@@ -30,7 +30,8 @@ _NAMESPACES = "/run/netns"
 class Command(t.Protocol):
     """Runs a command, with text on its standard input, and returns (return code, stdout, stderr)."""
 
-    def __call__(self, arguments: list[str], data: str | None = None) -> tuple[int, str, str]: ...
+    def __call__(self, arguments: list[str], data: str | None = None) -> tuple[int, str, str]:
+        """Run it."""
 
 
 class Kernel:
