@@ -82,8 +82,9 @@ def _etcd(shape: Topology) -> dict[str, t.Any]:
 
 def _api(shape: Topology, settings: Settings, readings: t.Mapping[str, Reading]) -> dict[str, t.Any]:
     virtual = virtual_address(shape, settings, readings)
-    address = virtual["address"] or shape["addresses"][entrances(shape, settings)[0]]
-    server = settings["cluster_api_server"] or url(address, API_PORT)
+    server = settings["cluster_api_server"]
+    if not server:
+        server = url(virtual["address"] or shape["addresses"][entrances(shape, settings)[0]], API_PORT)
     pki = settings["cluster_pki_directory"]
     return {
         "server": server,

@@ -377,3 +377,12 @@ def test_nothing_but_the_catalogue_is_read(path):
         if isinstance(node, ast.Attribute) and node.attr in {"read_text", "read_bytes", "open", "now", "today"}
     }
     assert reading_functions == ({"read_catalogue"} if path.name in READS else set())
+
+
+def test_etcd_alone_has_a_specification():
+    """A part of the sequence builds members of etcd without a Kubernetes; the problems say that it is no cluster."""
+    parts = {"controllers": [], "load_balancers": [], "workers": [], "clients": []}
+    value = computed(empty(), parts=parts, cluster_api_server="https://api.example.com:6443")
+    assert value["plan"]["problems"]
+    assert value["spec"]["api"]["server"] == "https://api.example.com:6443"
+    assert value["spec"]["certificates"]
