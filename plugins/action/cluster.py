@@ -37,6 +37,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settin
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.keys import PrivateKey, public_bytes
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils import vaults
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import changed_files
 
 # The task sets the variable to false, and only --extra-vars win over that.
@@ -148,17 +149,13 @@ class ActionModule(ActionBase):
 
     def _contents(self, paths: list[str]) -> dict[str, str | None]:
         """Return the contents of files by path, from where the user is."""
-        return {path: self._decrypted(os.path.abspath(os.path.expanduser(path))) for path in paths}
+        return {path: self._decrypted(vaults.from_here(path)) for path in paths}
 
     def _decrypted(self, path: str) -> str | None:
         """Return the content of a file, which may be a vault; None where there is none."""
         if not os.path.isfile(path):
             return None
-        readable = self._loader.get_real_file(path)
-        try:
-            return pathlib.Path(readable).read_text(encoding="utf-8", errors="replace")
-        finally:
-            self._loader.cleanup_tmp_file(readable)
+        return vaults.read(self._loader, path)[0].decode("utf-8", "replace")
 
     @staticmethod
     def _python(host: str, task_vars: dict[str, t.Any]) -> str:

@@ -18,6 +18,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths im
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import UNIT_DIRECTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.bundles import bundle
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils import vaults
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import RunNotes, changed_files
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
@@ -206,14 +207,8 @@ class ActionModule(ActionBase):
 
     def _read(self, source: str, path: str) -> bytes:
         """Return the content of a file; one that is encrypted with ansible-vault is decrypted, and is a secret then."""
-        readable = self._loader.get_real_file(source)
-        try:
-            with open(readable, "rb") as stream:
-                content = stream.read()
-        finally:
-            # The decrypted copy; other files stay.
-            self._loader.cleanup_tmp_file(readable)
-        if readable != source:
+        content, encrypted = vaults.read(self._loader, source)
+        if encrypted:
             self._decrypted.add(path)
         return content
 

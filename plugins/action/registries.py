@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import base64
-import pathlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleFileNotFound
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.hosts_toml import files_of
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils import vaults
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.noting import NotingAction
 
 
@@ -29,14 +29,9 @@ class ActionModule(NotingAction):
         return {**given, "contents": {path: self._read(path) for path in sorted(paths)}}
 
     def _read(self, path: str) -> str:
-        # As the inventory writes it: from where the user is.
-        absolute = str(pathlib.Path(path).expanduser().absolute())
         try:
-            readable = self._loader.get_real_file(absolute)
-            try:
-                return base64.b64encode(pathlib.Path(readable).read_bytes()).decode("ascii")
-            finally:
-                self._loader.cleanup_tmp_file(readable)
+            content, _encrypted = vaults.read(self._loader, vaults.from_here(path))
+            return base64.b64encode(content).decode("ascii")
         except (AnsibleFileNotFound, OSError) as error:
             raise AnsibleActionFail(
                 f"registries: {path} cannot be read on the control node; name a file with PEM text. Nothing was written"

@@ -11,12 +11,13 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import Catalogue
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 
-__all__ = ("image_problems",)
+__all__ = ("REGISTRY", "image_problems")
 
-# A registry, which has a dot or a port; a path; and a tag, a digest or both.
+#: The part of an image's name before the first slash is a registry where it has a dot or a port.
+REGISTRY = r"(?:(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?|[A-Za-z0-9-]+:\d{1,5})"
+# A registry; a path; and a tag, a digest or both.
 _REFERENCE = re.compile(
-    r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9-]+(?=:\d))(?::\d{1,5})?"
-    r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+"
+    REGISTRY + r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+"
     r"(?=[:@])(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )

@@ -12,6 +12,7 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.image_names import REGISTRY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import (
     Options,
     Settings,
@@ -28,8 +29,6 @@ __all__ = ("registry_files", "registry_problems")
 _NAME = "worker_registries"
 #: Stands for every registry without an entry of its own.
 _DEFAULT = "_default"
-# The part of an image's name before the first slash is a registry where it has a dot or a port.
-_HOST = re.compile(r"(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?|[A-Za-z0-9-]+:\d{1,5}")
 _ALLOWED_HOST = (
     "allowed: the part of images' names before the first slash, such as registry.example.com:5000, or _default"
 )
@@ -57,7 +56,7 @@ def _entries(value: t.Any) -> list[t.Mapping[str, t.Any]]:
 def _host_problem(host: str) -> str | None:
     if not host:
         return f"is empty; {_ALLOWED_HOST}"
-    if host == _DEFAULT or _HOST.fullmatch(host):
+    if host == _DEFAULT or re.fullmatch(REGISTRY, host):
         return None
     if re.fullmatch(r"[A-Za-z0-9-]+", host):
         return (

@@ -175,7 +175,7 @@ class HostFiles:
 
     @staticmethod
     def _content_diff(path: str, before: bytes | None, after: bytes, *, secret: bool) -> dict[str, str]:
-        if secret or any(mark in (before or b"") for mark in SECRET_MARKS):
+        if secret or any(mark in content for mark in SECRET_MARKS for content in (before or b"", after)):
             old = "" if before is None else "the content on the host, not shown: it is secret\n"
             new = "the wanted content, not shown: it is secret\n"
         else:

@@ -4,8 +4,7 @@
 """Files that tell containerd where it pulls images from: a directory with a hosts.toml for each registry.
 
 containerd reads them at every pull. It has no other place for credentials that is not deprecated than the header of
-requests, which it also sends when it asks for a token. A hosts.toml that cannot be read counts as none, so that all
-texts are quoted here.
+requests, which it also sends when it asks for a token. A hosts.toml that cannot be read counts as none.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ __all__ = ("DIRECTORY", "Registries", "own")
 
 #: Where containerd reads them: ``config_path`` in its config.toml.
 DIRECTORY = "/etc/containerd/certs.d"
-_CREDENTIALS = 'Authorization = "'
 
 
 def own(directory: str = DIRECTORY) -> list[str]:
@@ -90,8 +88,8 @@ class Registries:
         # After the files that it names.
         path = os.path.join(directory, "hosts.toml")
         content = hosts_toml(registry, directory)
-        # Another's file may have credentials in any form.
-        secret = _CREDENTIALS in content or (os.path.exists(path) and not _is_own(path))
+        # Another's file may have credentials in any form; those of this one are known by their mark.
+        secret = os.path.exists(path) and not _is_own(path)
         entry = {"path": path, "state": "file", "mode": "0600"}
         outcomes.append(files.converge(entry, content.encode("utf-8"), secret=secret))
         return outcomes
