@@ -27,6 +27,7 @@ ETCD_CREDENTIALS = (
 )
 
 BUSYBOX = "docker.io/library/busybox:1.35.0"
+NGINX = "docker.io/library/nginx:1.22.1"
 
 # All that a host has on its disk, but for what its system writes of its own accord.
 _FILES = r"""

@@ -98,10 +98,11 @@ class Load:
             what=f"{self.report.fault}: writes go on",
         )
 
-    def judge(self, *, costs_a_member: bool = False) -> None:
+    def judge(self, *, costs_a_member: bool = False, longest_gap: float = LONGEST_GAP) -> None:
         """Check that no acknowledged write was lost, and that the cluster took writes all the time.
 
         :param costs_a_member: etcd is without a member for a while, which two members do not bear.
+        :param longest_gap: seconds without an acknowledged write that are allowed.
         """
         report = self.report
         report.quorum = not costs_a_member or len(self.cluster.members) >= 3
@@ -109,7 +110,7 @@ class Load:
         assert report.lost == 0, report
         assert report.stale == 0, report
         if report.quorum:
-            assert report.gap <= LONGEST_GAP, report
+            assert report.gap <= longest_gap, report
 
     def _well(self) -> bool:
         shown = self.client.run("kubectl", "get", "nodes", "--request-timeout=3s", "--output=json")

@@ -14,7 +14,6 @@ import typing as t
 import urllib.parse
 
 import pytest
-from client import ENOUGH
 from support import wait_until
 
 if t.TYPE_CHECKING:
@@ -61,11 +60,7 @@ def _well(node: Node) -> bool:
 
 
 def _judge(load: Load, taken_over_by: Node, address: str) -> None:
-    report = load.report
-    assert report.writes > ENOUGH
-    assert report.lost == 0
-    assert report.stale == 0
-    assert report.gap <= LONGEST_GAP, f"{report.fault}: no write for {report.gap:.1f} s"
+    load.judge(longest_gap=LONGEST_GAP)
     assert _has(taken_over_by, address)
 
 

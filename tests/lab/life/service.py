@@ -10,12 +10,11 @@ import contextlib
 import pathlib
 import typing as t
 
-from support import wait_until
+from support import NGINX, wait_until
 
 if t.TYPE_CHECKING:
     from support import Cluster
 
-IMAGE = "docker.io/library/nginx:1.22.1"
 _NAME = "visited"
 _LOG, _SCRIPT, _UNIT = "/var/tmp/visit.log", "/var/tmp/visit.py", "hardway-visit"
 # Seconds that a pod goes on serving after it is evicted, so that every kube-proxy has forgotten it.
@@ -29,7 +28,7 @@ def deployed(cluster: Cluster, namespace: str) -> t.Iterator[str]:
     labels = {"app": _NAME}
     container = {
         "name": "nginx",
-        "image": IMAGE,
+        "image": NGINX,
         "imagePullPolicy": "IfNotPresent",
         "readinessProbe": {"httpGet": {"port": 80}, "periodSeconds": 1},
         "lifecycle": {"preStop": {"sleep": {"seconds": _GOES_ON}}},

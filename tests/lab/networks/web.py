@@ -11,12 +11,11 @@ import json
 import pathlib
 import typing as t
 
-from support import local
+from support import NGINX, local
 
 if t.TYPE_CHECKING:
     from support import Cluster
 
-NGINX = "docker.io/library/nginx:1.22.1"
 BUSYBOX = "docker.io/library/busybox:1.35.0"
 HOST_PORT = 8085
 #: The group of an API that the web servers serve beside what the cluster has.

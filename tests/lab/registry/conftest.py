@@ -10,12 +10,11 @@ import typing as t
 import private
 import pytest
 from playbook import run
-from support import BUSYBOX, own_namespace
+from support import BUSYBOX, NGINX, own_namespace
 
 if t.TYPE_CHECKING:
     from support import Cluster
 
-NGINX = "docker.io/library/nginx:1.22.1"
 WORKLOADS = ("deployments,daemonsets", "--namespace=kube-system")
 
 
