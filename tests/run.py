@@ -454,6 +454,26 @@ PARTS = (
         builds=True,
     ),
     Part(
+        "upgraded twice and rotated",
+        (
+            "lab-down",
+            "mirror",
+            "mirror RELEASE=1.36",
+            "lab RELEASE=1.35 CONTROLLERS=3 WORKERS=3 SETTINGS=cluster_pod_network=flannel",
+            "test-life LIFE=upgrade",
+            "inventory RELEASE=1.37 CONTROLLERS=3 WORKERS=3 SETTINGS=cluster_pod_network=flannel",
+            "test-life LIFE=load[ca]",
+            "conformance-part",
+            "lab-down",
+        ),
+        "own lab",
+        30,
+        "a cluster of release 1.35 becomes one of 1.37 by way of 1.36, its authority `ca` gets a new key, and it "
+        "passes tests of the conformance suite",
+        "full",
+        builds=True,
+    ),
+    Part(
         "reset",
         ("test-reset", "lab-down"),
         "own lab",

@@ -1,9 +1,9 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster of the release before the newest is upgraded while clients work: nothing is lost, nothing fails.
+"""A cluster of an older release is upgraded, one release after the other, while clients work: nothing is lost.
 
-The lab has the old release: `make lab RELEASE=1.36 WORKERS=3`. Elsewhere the test is skipped.
+The lab has the old release: `make lab RELEASE=1.35 WORKERS=3`. Elsewhere the test is skipped.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if t.TYPE_CHECKING:
 pytestmark = pytest.mark.disruptive
 
 CATALOGUE = yaml.safe_load((ROOT / "roles" / "cluster" / "files" / "catalogue.yml").read_text(encoding="utf-8"))
-NEW = str(CATALOGUE["default_release"])
+RELEASES = sorted(CATALOGUE["releases"], key=lambda release: int(release.partition(".")[2]))
 CORDON = "hardway.kubernetes/cordoned"
 
 
 @pytest.fixture
-def old(cluster: Cluster) -> str:
-    """Return the release of the kubelets, which is not the newest."""
-    nodes = cluster.get("nodes")["items"]
-    versions = {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}
-    if any(version.startswith(f"v{NEW}.") for version in versions):
-        pytest.skip(f"the cluster has release {NEW} already: make lab RELEASE=... with the one before")
-    (version,) = versions
-    return str(version)
+def later(cluster: Cluster) -> list[str]:
+    """Return the releases after the kubelets' own, in their order."""
+    (version,) = _kubelets(cluster)
+    release = version.removeprefix("v").rpartition(".")[0]
+    found = RELEASES[RELEASES.index(release) + 1 :]
+    if not found:
+        pytest.skip(f"the cluster has release {release}, the newest: make lab RELEASE={RELEASES[-2]}")
+    return found
 
 
 @pytest.fixture
@@ -48,27 +48,36 @@ def foreign(cluster: Cluster) -> t.Iterator[Node | None]:
         cluster.kubectl("uncordon", spare.name)
 
 
+def _kubelets(cluster: Cluster) -> set[str]:
+    """Return the versions of all kubelets."""
+    return {node["status"]["nodeInfo"]["kubeletVersion"] for node in cluster.get("nodes")["items"]}
+
+
 def test_upgrade(
     cluster: Cluster,
     inventory: str,
     tmp_path: pathlib.Path,
-    old: str,
+    later: list[str],
     serving: Serving,
     foreign: Node | None,
 ) -> None:
-    backups = tmp_path / "backups"
-    wanted = variables(cluster_release=NEW, etcd_backup_directory=str(backups))
-    plan = tmp_path / "plan.json"
-    run(inventory, *variables(cluster_release=NEW, cluster_plan_file=str(plan)), playbook="playbooks/plan.yml")
-    assert '"component": "drain"' in plan.read_text()
-    with serving.during(f"upgrade {old} -> {NEW}", costs_a_member=True, seconds=120):
-        done = run(inventory, *wanted)
     names = [worker.name for worker in cluster.workers]
-    assert [host for task, host in done.changed if task.endswith(" : Run the kubelet, one worker at a time")] == names
-    assert list(backups.glob("etcd-*.db"))
-    for node in cluster.get("nodes")["items"]:
-        assert node["status"]["nodeInfo"]["kubeletVersion"].startswith(f"v{NEW}.")
-        cordoned = foreign is not None and node["metadata"]["name"] == foreign.name
-        assert node["spec"].get("unschedulable", False) is cordoned
-        assert CORDON not in node["metadata"]["annotations"]
-    assert run(inventory, *wanted).changed == []
+    for new in later:
+        (before,) = _kubelets(cluster)
+        backups = tmp_path / f"backups-{new}"
+        wanted = variables(cluster_release=new, etcd_backup_directory=str(backups))
+        plan = tmp_path / f"plan-{new}.json"
+        run(inventory, *variables(cluster_release=new, cluster_plan_file=str(plan)), playbook="playbooks/plan.yml")
+        assert '"component": "drain"' in plan.read_text()
+        with serving.during(f"upgrade {before} -> {new}", costs_a_member=True, seconds=120):
+            done = run(inventory, *wanted)
+        turns = [host for task, host in done.changed if task.endswith(" : Run the kubelet, one worker at a time")]
+        assert turns == names
+        assert list(backups.glob("etcd-*.db"))
+        (after,) = _kubelets(cluster)
+        assert after.startswith(f"v{new}.")
+        for node in cluster.get("nodes")["items"]:
+            cordoned = foreign is not None and node["metadata"]["name"] == foreign.name
+            assert node["spec"].get("unschedulable", False) is cordoned
+            assert CORDON not in node["metadata"]["annotations"]
+        assert run(inventory, *wanted).changed == []
