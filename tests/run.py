@@ -443,13 +443,13 @@ PARTS = (
             "lab-down",
             "mirror",
             "lab RELEASE=1.36 CONTROLLERS=3 WORKERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=upgrade",
+            "test-life LIFE=killed_upgrade",
             "lab-down",
         ),
         "own lab",
         30,
-        "a cluster of release 1.36 becomes one of 1.37 under a writing client and a visited Service: nothing is lost, "
-        "workers have their turns, nodes that others cordoned stay cordoned",
+        "a cluster of release 1.36 becomes one of 1.37 under a writing client and a visited Service, killed on the "
+        "way: nothing is lost, the version skew policy holds at every moment, and the next run finishes it",
         "full",
         builds=True,
     ),
@@ -460,7 +460,7 @@ PARTS = (
             "mirror",
             "mirror RELEASE=1.36",
             "lab RELEASE=1.35 CONTROLLERS=3 WORKERS=3 SETTINGS=cluster_pod_network=flannel",
-            "test-life LIFE=upgrade",
+            "test-life LIFE=test_upgrade",
             "inventory RELEASE=1.37 CONTROLLERS=3 WORKERS=3 SETTINGS=cluster_pod_network=flannel",
             "test-life LIFE=load[ca]",
             "conformance-part",
@@ -468,8 +468,9 @@ PARTS = (
         ),
         "own lab",
         30,
-        "a cluster of release 1.35 becomes one of 1.37 by way of 1.36, its authority `ca` gets a new key, and it "
-        "passes tests of the conformance suite",
+        "a cluster of release 1.35 becomes one of 1.37 by way of 1.36: nothing is lost, workers have their turns, "
+        "nodes that others cordoned stay cordoned; its authority `ca` gets a new key, and it passes tests of the "
+        "conformance suite",
         "full",
         builds=True,
     ),

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import typing as t
 
@@ -83,6 +85,31 @@ def run(inventory: str, *arguments: str, playbook: str = "playbooks/site.yml", s
         assert done.returncode == 0, "\n".join(failures) or ran.output[-4000:]
         assert report, f"no report in: {ran.output[-4000:]}"
     return ran
+
+
+def killed(inventory: str, *arguments: str, after: float, playbook: str = "playbooks/site.yml") -> bool:
+    """Run a playbook and kill it, with all that it started on the control node.
+
+    :param arguments: as those of :func:`run`.
+    :param after: seconds.
+    :returns: whether it was still running.
+    """
+    process = subprocess.Popen(
+        command(inventory, *arguments, playbook=playbook),
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(after)
+    struck = process.poll() is None
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return struck
 
 
 def wipe(inventory: str, host: str) -> None:

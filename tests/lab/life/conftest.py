@@ -17,6 +17,7 @@ from playbook import ROOT
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 
 from serving import HEADING, Serving, operations
+from versions import kubelets
 
 if t.TYPE_CHECKING:
     from support import Cluster
@@ -40,6 +41,19 @@ def edited(inventory: str) -> t.Iterator[t.Callable[[Edit], str]]:
 
     yield make
     shutil.rmtree(copy, ignore_errors=True)
+
+
+@pytest.fixture
+def later(cluster: Cluster) -> list[str]:
+    """The catalogue's releases after that of the kubelets, in their order; without one the test is skipped."""
+    catalogue = yaml.safe_load((ROOT / "roles" / "cluster" / "files" / "catalogue.yml").read_text(encoding="utf-8"))
+    releases = sorted(catalogue["releases"], key=lambda release: int(release.partition(".")[2]))
+    (version,) = kubelets(cluster)
+    release = version.removeprefix("v").rpartition(".")[0]
+    found = releases[releases.index(release) + 1 :]
+    if not found:
+        pytest.skip(f"the cluster has release {release}, the newest: make lab RELEASE={releases[-2]}")
+    return found
 
 
 @pytest.fixture

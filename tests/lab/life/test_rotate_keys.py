@@ -6,20 +6,17 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
 import pathlib
 import random
 import re
-import signal
 import subprocess
 import time
 import typing as t
 
 import pytest
 import yaml
-from playbook import ROOT, command, environment, run, variables
+from playbook import killed, run, variables
 from support import local
 
 if t.TYPE_CHECKING:
@@ -157,25 +154,6 @@ def _decrypt_config_maps(cluster: Cluster, inventory: str, kept: dict[str, t.Any
     run(inventory, "--tags=apiserver")
 
 
-@contextlib.contextmanager
-def _killed(inventory: str, playbook: str, seconds: float) -> t.Iterator[None]:
-    """Kill a run after a time, with all that it started on the control node."""
-    process = subprocess.Popen(
-        command(inventory, playbook=playbook),
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    yield
-
-
 def test_a_killed_rotation_is_continued_and_not_turned_back(
     cluster: Cluster, inventory: str, namespace: str, serving: Serving, secrets: dict[str, str]
 ) -> None:
@@ -184,16 +162,16 @@ def test_a_killed_rotation_is_continued_and_not_turned_back(
     with serving.during("rotations of the encryption key that are killed"):
         for _number in range(4):
             before = _keys(cluster)
-            with _killed(inventory, ENCRYPTION, choose.uniform(5, 60)):
-                # A run of site.yml serves what the file says.
-                after = _keys(cluster)
-                run(inventory)
-                assert _keys(cluster) == after
-                assert _hosts_are_in_step(cluster)
-                assert _read(cluster, namespace) == secrets
-                assert max(int(key.rpartition("key")[2]) for key in after) >= max(
-                    int(key.rpartition("key")[2]) for key in before
-                )
+            killed(inventory, after=choose.uniform(5, 60), playbook=ENCRYPTION)
+            # A run of site.yml serves what the file says.
+            after = _keys(cluster)
+            run(inventory)
+            assert _keys(cluster) == after
+            assert _hosts_are_in_step(cluster)
+            assert _read(cluster, namespace) == secrets
+            assert max(int(key.rpartition("key")[2]) for key in after) >= max(
+                int(key.rpartition("key")[2]) for key in before
+            )
         run(inventory, playbook=ENCRYPTION)
     (new,) = _keys(cluster)
     assert new != old

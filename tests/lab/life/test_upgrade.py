@@ -12,8 +12,8 @@ import pathlib
 import typing as t
 
 import pytest
-import yaml
-from playbook import ROOT, run, variables
+from playbook import run, variables
+from versions import Versions, kubelets
 
 if t.TYPE_CHECKING:
     from serving import Serving
@@ -21,20 +21,7 @@ if t.TYPE_CHECKING:
 
 pytestmark = pytest.mark.disruptive
 
-CATALOGUE = yaml.safe_load((ROOT / "roles" / "cluster" / "files" / "catalogue.yml").read_text(encoding="utf-8"))
-RELEASES = sorted(CATALOGUE["releases"], key=lambda release: int(release.partition(".")[2]))
 CORDON = "hardway.kubernetes/cordoned"
-
-
-@pytest.fixture
-def later(cluster: Cluster) -> list[str]:
-    """Return the releases after the kubelets' own, in their order."""
-    (version,) = _kubelets(cluster)
-    release = version.removeprefix("v").rpartition(".")[0]
-    found = RELEASES[RELEASES.index(release) + 1 :]
-    if not found:
-        pytest.skip(f"the cluster has release {release}, the newest: make lab RELEASE={RELEASES[-2]}")
-    return found
 
 
 @pytest.fixture
@@ -48,11 +35,6 @@ def foreign(cluster: Cluster) -> t.Iterator[Node | None]:
         cluster.kubectl("uncordon", spare.name)
 
 
-def _kubelets(cluster: Cluster) -> set[str]:
-    """Return the versions of all kubelets."""
-    return {node["status"]["nodeInfo"]["kubeletVersion"] for node in cluster.get("nodes")["items"]}
-
-
 def test_upgrade(
     cluster: Cluster,
     inventory: str,
@@ -63,18 +45,22 @@ def test_upgrade(
 ) -> None:
     names = [worker.name for worker in cluster.workers]
     for new in later:
-        (before,) = _kubelets(cluster)
+        (before,) = kubelets(cluster)
         backups = tmp_path / f"backups-{new}"
         wanted = variables(cluster_release=new, etcd_backup_directory=str(backups))
         plan = tmp_path / f"plan-{new}.json"
         run(inventory, *variables(cluster_release=new, cluster_plan_file=str(plan)), playbook="playbooks/plan.yml")
         assert '"component": "drain"' in plan.read_text()
-        with serving.during(f"upgrade {before} -> {new}", costs_a_member=True, seconds=120):
+        changes = serving.during(f"upgrade {before} -> {new}", costs_a_member=True, seconds=120)
+        with Versions(cluster) as versions, changes:
             done = run(inventory, *wanted)
+        assert versions.looks > 60
+        assert len(versions.servers) > 1
+        assert list(versions.faults) == []
         turns = [host for task, host in done.changed if task.endswith(" : Run the kubelet, one worker at a time")]
         assert turns == names
         assert list(backups.glob("etcd-*.db"))
-        (after,) = _kubelets(cluster)
+        (after,) = kubelets(cluster)
         assert after.startswith(f"v{new}.")
         for node in cluster.get("nodes")["items"]:
             cordoned = foreign is not None and node["metadata"]["name"] == foreign.name
