@@ -89,6 +89,12 @@ def _life(name: str, tests: str, minutes: int, proves: str, runs: str, sizes: st
     return Part(name, ("lab-down", lab, f"test-life LIFE={tests}", "lab-down"), "own lab", minutes, proves, runs)
 
 
+def _upgrade(network: str, mode: str) -> tuple[str, ...]:
+    """Return targets that upgrade a small lab with a pod network and a mode of kube-proxy."""
+    settings = f"'cluster_pod_network={network} cluster_kube_proxy_mode={mode}'"
+    return "lab-down", "mirror", f"lab RELEASE=1.36 CONTROLLERS=1 SETTINGS={settings}", "test-life LIFE=test_upgrade"
+
+
 PARTS = (
     Part(
         "lint",
@@ -450,6 +456,23 @@ PARTS = (
         30,
         "a cluster of release 1.36 becomes one of 1.37 under a writing client and a visited Service, killed on the "
         "way: nothing is lost, the version skew policy holds at every moment, and the next run finishes it",
+        "full",
+        builds=True,
+    ),
+    Part(
+        "every network is upgraded",
+        (
+            *_upgrade("weave", "iptables"),
+            *_upgrade("weave", "nftables"),
+            *_upgrade("bridge", "iptables"),
+            *_upgrade("bridge", "nftables"),
+            *_upgrade("flannel", "nftables"),
+            "lab-down",
+        ),
+        "own lab",
+        30,
+        "a cluster of release 1.36 becomes one of 1.37 with each pod network and each mode of kube-proxy, and "
+        "no request to a Service fails",
         "full",
         builds=True,
     ),
