@@ -11,6 +11,7 @@ from __future__ import annotations
 
 __all__ = (
     "CatalogueError",
+    "ChecksumError",
     "DownloadError",
     "FileError",
     "HardwayError",
@@ -35,6 +36,10 @@ class CatalogueError(HardwayError, ValueError):
 
 class DownloadError(HardwayError):
     """A published file cannot be read, or does not have its publisher's checksum."""
+
+
+class ChecksumError(DownloadError):
+    """A published file was downloaded whole, and does not have its publisher's checksum."""
 
 
 class FileError(HardwayError):

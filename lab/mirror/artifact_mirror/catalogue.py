@@ -36,6 +36,7 @@ class Program:
     url: str
     checksum_url: str
     files: tuple[str, ...]  # names inside the archive; empty for a plain executable
+    sha256: str | None = None  # the catalogue's sum of the publisher's file, where it has one
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Image:
     version: str
     arch: str
     reference: str
+    digest: str | None = None  # the catalogue's digest ("sha256:...") of the published image, where it has one
 
 
 class Catalogue:
@@ -117,8 +119,9 @@ class Catalogue:
             for name, entry in self._data["images"].items()
             if pod_network in (None, entry.get("pod_network", pod_network))
         ]
+        digests = collection.catalogue_digests(self._data, release=release)
         return [
-            _image(name, arch, collection.image_name(source, name, release=release))
+            _image(name, arch, collection.image_name(source, name, release=release), digests.get(name))
             for source, names in ((self._data, chosen), (lab, list(self._lab_images)))
             for name in names
         ]
@@ -169,10 +172,11 @@ def _programs(catalogue: collection.Catalogue, release: str, arch: str) -> list[
             url=entry["url"],
             checksum_url=entry["checksum_url"],
             files=tuple(entry["files"]),
+            sha256=entry["sha256"],
         )
         for name, entry in found.items()
     ]
 
 
-def _image(name: str, arch: str, reference: str) -> Image:
-    return Image(name, reference.rpartition(":")[2].removeprefix("v"), arch, reference)
+def _image(name: str, arch: str, reference: str, digest: str | None = None) -> Image:
+    return Image(name, reference.rpartition(":")[2].removeprefix("v"), arch, reference, digest)

@@ -24,6 +24,8 @@ from .recipes import RECIPES
 from .store import MISSING, RIGHT, Place
 from .upstream import NotThereError, Upstream
 
+BUILT = "right, built"
+
 
 def program_place(mirror: Path, program: Program) -> Place:
     return Place(
@@ -31,6 +33,14 @@ def program_place(mirror: Path, program: Program) -> Place:
         mirror / layout.mirror_path(program.checksum_url),
         bare=checksums.is_bare(program.checksum_url),
     )
+
+
+def program_state(mirror: Path, program: Program) -> str:
+    """The state of a program's place; BUILT where the file is right and the catalogue has another sum for it."""
+    place = program_place(mirror, program)
+    state = place.state()
+    own = state == RIGHT and program.sha256 is not None and checksums.file_sum(place.file) != program.sha256
+    return BUILT if own else state
 
 
 def image_place(mirror: Path, image: Image) -> Place:
@@ -90,7 +100,7 @@ class Filler:
             f"{program.name} {program.version} {program.arch}",
             program.url,
             program_place(self.mirror, program),
-            partial(self.upstream.fetch, program.url, program.checksum_url),
+            partial(self.upstream.fetch, program.url, program.checksum_url, sha256=program.sha256),
             partial(build_program, self.go, program),
         )
 
@@ -149,7 +159,8 @@ class Filler:
                     "with its checksum file into the mirror."
                 ) from error
             outcome.built += 1
-            return "built"
+            # A build has bytes of its own, so that no sum of a publisher holds for it.
+            return "built, with other bytes than the publisher's"
         outcome.fetched += 1
         return "fetched"
 

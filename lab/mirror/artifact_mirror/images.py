@@ -42,7 +42,11 @@ def pull(upstream: Upstream, image: Image, destination: Path) -> None:
     if shutil.which("docker") is None:
         raise NotThereError("docker, which would pull it, is not installed")
     try:
-        shell.run(["docker", "pull", "--quiet", "--platform", f"linux/{image.arch}", image.reference])
+        # Docker verifies what it pulls by digest.
+        source = f"{image.reference.rpartition(':')[0]}@{image.digest}" if image.digest else image.reference
+        shell.run(["docker", "pull", "--quiet", "--platform", f"linux/{image.arch}", source])
+        if image.digest:
+            shell.run(["docker", "tag", source, image.reference])
         shell.run(["docker", "save", "--output", str(destination), image.reference])
     except MirrorError as error:
         raise NotThereError(f"it cannot be pulled: {error}") from error

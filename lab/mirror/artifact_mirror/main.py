@@ -20,7 +20,7 @@ from cache import cache_directory, mirror_directory
 from . import shell
 from .catalogue import LAB_IMAGES_FILE, Catalogue, Image, Program
 from .errors import MirrorError
-from .fill import Filler, image_place, program_place
+from .fill import Filler, image_place, program_place, program_state
 from .golang import Go, pin
 from .images import DebianFiles, ImageBuilder
 from .progress import Progress, size
@@ -147,6 +147,10 @@ def _fill(options: argparse.Namespace) -> int:
         f"{outcome.fetched} fetched, {outcome.built} built, {len(outcome.failures)} failed, "
         f"{time.monotonic() - started:.1f} s"
     )
+    if outcome.built:
+        progress.say(
+            "what was built does not have the publishers' sums: hosts take it with cluster_mirror_checksums: mirror"
+        )
     for failure in outcome.failures:
         print(f"mirror: {failure}", file=sys.stderr)
     return EXIT_FAILED if outcome.failures else 0
@@ -156,10 +160,13 @@ def _list(options: argparse.Namespace) -> int:
     catalogue = Catalogue.load()
     release = options.release or catalogue.default_release
     programs, images = _selected(catalogue, release, options)
-    places = [(program.url, program_place(options.directory, program)) for program in programs]
-    places += [(image.reference, image_place(options.directory, image)) for image in images]
-    for address, place in places:
-        state = place.state()
+    places = [
+        (program.url, program_place(options.directory, program), program_state(options.directory, program))
+        for program in programs
+    ]
+    image_places = [(image.reference, image_place(options.directory, image)) for image in images]
+    places += [(reference, place, place.state()) for reference, place in image_places]
+    for address, place, state in places:
         count = size(place.file.stat().st_size) if state != MISSING else "-"
         print(f"{state:16}  {count:>10}  {address}  {place.file}")
     return 0

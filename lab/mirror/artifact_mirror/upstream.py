@@ -1,23 +1,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Download from the publishers, verified by their own checksum files."""
+"""Download from the publishers, verified with the release catalogue's sums, else with their own checksum files."""
 
 from __future__ import annotations
 
 import http.client
-import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import find_checksum
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ChecksumError, DownloadError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import expected_sum, fetch
 
-from . import checksums
 from .errors import MirrorError
 
 CONNECT_SECONDS = 6.0
-CHUNK = 1 << 20
 
 
 # The registry that serves a reference's first part.
@@ -29,7 +27,7 @@ class NotThereError(Exception):
 
 
 class WrongSumError(MirrorError):
-    """The publisher's file is not what the publisher says it is."""
+    """The publisher's file is not what the catalogue or the publisher says it is."""
 
 
 def host_of(address: str) -> str:
@@ -47,25 +45,25 @@ class Upstream:
         self._timeout = timeout
         self._silent: dict[str, str] = {}
 
-    def fetch(self, url: str, checksum_url: str, destination: Path) -> None:
-        """`url` into `destination`, or NotThereError; a sum that differs is an error."""
+    def fetch(self, url: str, checksum_url: str, destination: Path, *, sha256: str | None = None) -> None:
+        """Download a file and verify it.
+
+        :param sha256: the release catalogue's sum, which holds before the publisher's checksum file.
+        :raises NotThereError: the publisher does not have the file, or no sum for it.
+        :raises WrongSumError: the file has another sum; it is removed.
+        """
         name = url.rsplit("/", 1)[1]
-        listing = destination.with_name(destination.name + ".sum")
         try:
-            self._get(checksum_url, listing)
-            expected = find_checksum(listing.read_text(encoding="utf-8", errors="replace"), name)
-        finally:
-            listing.unlink(missing_ok=True)
-        if expected is None:
-            raise NotThereError(f"{checksum_url} names no sum for {name}")
-        self._get(url, destination)
-        found = checksums.file_sum(destination)
-        if found != expected:
+            expected = sha256 or expected_sum(url, checksum_url=checksum_url, name=name, opener=self._open)
+            fetch(url, str(destination), expected=expected, opener=self._open)
+        except ChecksumError as error:
             destination.unlink()
             raise WrongSumError(
-                f"{url}: sha256 is {found}, but {checksum_url} says {expected}; nothing was kept. "
+                f"{error}, as {'the release catalogue' if sha256 else checksum_url} says. Nothing was kept. "
                 "Run again; if it stays, something between here and the publisher changes files."
-            )
+            ) from error
+        except DownloadError as error:
+            raise NotThereError(str(error)) from error
 
     def expect_answer(self, address: str) -> None:
         """Raise NotThereError when the host of this address or image reference is known not to answer."""
@@ -92,12 +90,3 @@ class Upstream:
             self._silent[host] = f"{host} cannot be reached ({getattr(error, 'reason', error)})"
             raise NotThereError(self._silent[host]) from error
         return response
-
-    def _get(self, url: str, destination: Path) -> None:
-        try:
-            with self._open(url) as response, destination.open("wb") as stream:
-                shutil.copyfileobj(response, stream, CHUNK)
-        except urllib.error.HTTPError as error:
-            raise NotThereError(f"{url} answers {error.code} {error.reason}") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise NotThereError(f"{url} broke off ({error})") from error

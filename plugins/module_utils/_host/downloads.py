@@ -11,7 +11,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import DownloadError
+from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ChecksumError, DownloadError
 
 __all__ = ("Opener", "download", "expected_sum", "fetch", "find_checksum", "mirrored", "url_opener")
 
@@ -162,8 +162,9 @@ def fetch(url: str, path: str, *, expected: str, opener: Opener) -> None:
     """Download an address into a file, and verify it.
 
     :param expected: SHA-256 sum, in hexadecimal.
-    :raises DownloadError: as :func:`download`, or the sum is another one.
+    :raises DownloadError: as :func:`download`.
+    :raises ChecksumError: the sum is another one. The file is left, for the caller to remove.
     """
     found = download(url, path, opener=opener)
     if found != expected.lower():
-        raise DownloadError(f"{url}: the SHA-256 sum of the download is {found}, expected {expected.lower()}")
+        raise ChecksumError(f"{url}: the SHA-256 sum of the download is {found}, expected {expected.lower()}")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import find_checksum
 from artifact_mirror import checksums, fill, golang, layout, main, oci, recipes, shell, store, upstream
 from artifact_mirror.catalogue import Catalogue, Image, Program
@@ -27,6 +28,7 @@ from artifact_mirror.progress import Progress
 from cache import cache_directory, mirror_directory
 
 CATALOGUE = Catalogue.load()
+ROOT = Path(__file__).resolve().parents[3]
 ARCHITECTURES = ("amd64", "arm64")
 
 
@@ -332,10 +334,12 @@ class FakeGo(Go):
         output.write_bytes(f"{program} {version} {arch}".encode())
 
 
-def program(site_address: str, name: str = "kubectl", files: tuple[str, ...] = ()) -> Program:
+def program(
+    site_address: str, name: str = "kubectl", files: tuple[str, ...] = (), sha256: str | None = None
+) -> Program:
     url = f"{site_address}/v1.37.2/{name}"
     component = "etcd" if files else "kubernetes"
-    return Program(name, component, "1.37.2", "amd64", url, f"{url}.sha256sum", files)
+    return Program(name, component, "1.37.2", "amd64", url, f"{url}.sha256sum", files, sha256)
 
 
 def run(
@@ -402,6 +406,48 @@ def test_published_file_with_a_wrong_sum_stops_and_keeps_the_old_one(site: Site,
     assert A in failure
     assert go.built == []
     assert file.read_bytes() == b"old"
+
+
+def test_the_catalogues_sum_holds_before_the_publishers_checksum_file(site: Site, tmp_path: Path) -> None:
+    publish(site, "/v1.37.2/kubectl", b"changed, with a checksum file to match")
+    wanted, go = program(site.address, sha256=sum_of(b"published")), FakeGo(tmp_path)
+    (failure,) = run(tmp_path, [wanted], go).failures
+    assert wanted.url in failure
+    assert sum_of(b"changed, with a checksum file to match") in failure
+    assert f"expected {sum_of(b'published')}, as the release catalogue says" in failure
+    assert go.built == []
+    assert not (tmp_path / "mirror" / layout.mirror_path(wanted.url)).exists()
+
+
+def test_a_file_with_the_catalogues_sum_needs_no_checksum_file(site: Site, tmp_path: Path) -> None:
+    site.files["/v1.37.2/kubectl"] = b"published"
+    wanted = program(site.address, sha256=sum_of(b"published"))
+    assert run(tmp_path, [wanted], FakeGo(tmp_path)).fetched == 1
+    assert site.asked == ["/v1.37.2/kubectl"]
+    assert fill.program_state(tmp_path / "mirror", wanted) == "right"
+
+
+def test_programs_have_the_catalogues_sums() -> None:
+    written = yaml.safe_load((ROOT / "roles/cluster/files/catalogue.yml").read_text(encoding="utf-8"))["checksums"]
+    found = {
+        (program.name, program.version, arch): program.sha256
+        for release in CATALOGUE.releases
+        for arch in ARCHITECTURES
+        for program in CATALOGUE.programs(release, arch)
+    }
+    assert {key: digest for key, digest in found.items() if digest} == {
+        (name, version, arch): digest
+        for name, versions in written.items()
+        for version, architectures in versions.items()
+        for arch, digest in architectures.items()
+    }
+
+
+def test_what_is_built_is_said_to_differ_from_the_publishers_file(site: Site, tmp_path: Path) -> None:
+    wanted, log = program(site.address, sha256=sum_of(b"published")), io.StringIO()
+    assert run(tmp_path, [wanted], FakeGo(tmp_path), log).built == 1
+    assert "built, with other bytes than the publisher's" in log.getvalue()
+    assert fill.program_state(tmp_path / "mirror", wanted) == "right, built"
 
 
 def test_what_is_not_published_is_built(site: Site, tmp_path: Path) -> None:

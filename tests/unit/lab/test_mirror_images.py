@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +18,7 @@ from artifact_mirror.catalogue import Catalogue, Image
 from artifact_mirror.errors import MirrorError
 from artifact_mirror.golang import Go
 
+CATALOGUE_FILE = Path(__file__).resolve().parents[3] / "roles/cluster/files/catalogue.yml"
 APPLETS = b"\x7fELF BusyBox v1.35.0 \0[\0[[\0ash\0busybox\0sh\0wget\0\0tail"
 
 
@@ -235,6 +237,22 @@ def test_image_is_not_pulled_where_the_registry_is_silent(tmp_path: Path, monkey
     with pytest.raises(upstream.NotThereError, match=r"registry-1\.docker\.io cannot be reached"):
         images.pull(upstream.Upstream(), image, tmp_path / "image.tar")
     assert asked == ["https://registry-1.docker.io/v2/"]
+
+
+def test_an_image_is_pulled_by_the_catalogues_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[str] = []
+    monkeypatch.setattr(upstream.Upstream, "expect_registry", lambda self, reference: None)
+    monkeypatch.setattr(images.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(images.shell, "run", lambda command: commands.append(" ".join(command)))
+    (image,) = (one for one in Catalogue.load().images("1.37", "arm64") if one.name == "pause")
+    digest = re.search(r"^ +3\.10\.2: (sha256:\S+)$", CATALOGUE_FILE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert digest
+    images.pull(upstream.Upstream(), image, tmp_path / "image.tar")
+    assert commands == [
+        f"docker pull --quiet --platform linux/arm64 registry.k8s.io/pause@{digest[1]}",
+        f"docker tag registry.k8s.io/pause@{digest[1]} registry.k8s.io/pause:3.10.2",
+        f"docker save --output {tmp_path}/image.tar registry.k8s.io/pause:3.10.2",
+    ]
 
 
 SUITE_FILES = {

@@ -30,6 +30,15 @@ def test_the_connections_of_one_address_are_limited(given):
     assert f"limit_conn_zone $binary_remote_addr zone={zone}:" in text
 
 
+def test_the_error_log_names_an_address_that_is_at_its_limit():
+    role = Role("lb", "kubelb")
+    levels = ["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]
+    (level,) = re.findall(r"^ *limit_conn_log_level +(\w+);$", role.template("kubernetes.conf.j2"), re.MULTILINE)
+    # nginx's own default of error_log is error.
+    logged = re.findall(r"^ *error_log +\S+ *(\w+)?;$", role.template("nginx.conf.j2"), re.MULTILINE) or ["error"]
+    assert all(levels.index(level) >= levels.index(least or "error") for least in logged)
+
+
 def test_one_address_cannot_take_all_connections_by_default():
     role = Role("lb", "kubelb")
     # A connection through the balancer has two ends.
