@@ -187,6 +187,9 @@ test-weave-password: setup ## set, change and remove Weave Net's password (resta
 test-registry: setup ## a private registry on the client host is the workers' only source of images
 	@python -m pytest -q tests/lab/registry --ansible-inventory=$(INVENTORY)
 
+test-proxy: setup ## a worker whose only way out is a proxy is built again (wipes the last worker)
+	@python -m pytest -q tests/lab/proxy --ansible-inventory=$(INVENTORY)
+
 test-tags: setup ## a chapter or a host alone changes only its part; a wiped worker is rebuilt
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
 
