@@ -230,5 +230,10 @@ bench: setup ## measure site.yml beside a plain shell script (removes the lab an
 	@python tests/bench/bench.py --inventory $(INVENTORY)
 	@$(MAKE) --no-print-directory bench-pki
 
+bench-growth: ## measure time and memory with SIZES=2,5,10,20 workers (removes the lab and creates others)
+	@$(MAKE) --no-print-directory lab-down
+	@$(MAKE) --no-print-directory mirror node-image
+	@python tests/bench/growth.py $(if $(SIZES),--sizes $(SIZES))
+
 bench-pki: oracles ## measure certificates beside cfssl and community.crypto, for growing numbers
 	@python tests/bench/pki.py
