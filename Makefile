@@ -187,6 +187,9 @@ test-weave-password: setup ## set, change and remove Weave Net's password (resta
 test-registry: setup ## a private registry on the client host is the workers' only source of images
 	@python -m pytest -q tests/lab/registry --ansible-inventory=$(INVENTORY)
 
+test-proxy: setup ## a worker whose only way out is a proxy is built again (wipes the last worker)
+	@python -m pytest -q tests/lab/proxy --ansible-inventory=$(INVENTORY)
+
 test-tags: setup ## a chapter or a host alone changes only its part; a wiped worker is rebuilt
 	@python -m pytest -q tests/lab/properties/test_tags_and_limits.py --ansible-inventory=$(INVENTORY)
 
@@ -226,6 +229,11 @@ parts: ## the parts of make test: purpose, command, and duration of the last run
 bench: setup ## measure site.yml beside a plain shell script (removes the lab and creates it again); then bench-pki
 	@python tests/bench/bench.py --inventory $(INVENTORY)
 	@$(MAKE) --no-print-directory bench-pki
+
+bench-growth: ## measure time and memory with SIZES=2,5,10,20 workers (removes the lab and creates others)
+	@$(MAKE) --no-print-directory lab-down
+	@$(MAKE) --no-print-directory mirror node-image
+	@python tests/bench/growth.py $(if $(SIZES),--sizes $(SIZES))
 
 bench-pki: oracles ## measure certificates beside cfssl and community.crypto, for growing numbers
 	@python tests/bench/pki.py

@@ -248,6 +248,15 @@ PARTS = (
         "drawn",
     ),
     Part(
+        "proxy",
+        ("test-proxy",),
+        "lab",
+        5,
+        "a worker whose only way out is a proxy is built from nothing: programs and packages come through it; without "
+        "the setting the run ends in words",
+        "full",
+    ),
+    Part(
         "operations",
         ("test-operations",),
         "lab",

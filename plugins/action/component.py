@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import ProgramError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.paths import SECRET_MARKS
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import no_source_message
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import UNIT_DIRECTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.bundles import bundle
@@ -57,7 +58,7 @@ class ActionModule(ActionBase):
         if "needs_packages" in result:
             # apt decides: a package that is installed under another name is not a change.
             asked = result
-            installed = self._install(asked["needs_packages"], task_vars)
+            installed = self._install(asked, host, task_vars)
             if installed.get("failed"):
                 result = installed
             else:
@@ -77,7 +78,11 @@ class ActionModule(ActionBase):
         self._note_failure(turns, host, result)
         return _with_packages(asked, result)
 
-    def _install(self, packages: list[str], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _install(self, asked: t.Mapping[str, t.Any], host: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        packages = asked["needs_packages"]
+        if asked.get("unreached_sources"):
+            message = no_source_message(host, packages, asked["unreached_sources"])
+            return {"failed": True, "changed": False, "msg": message}
         done: dict[str, t.Any] = self._execute_module(
             module_name="ansible.builtin.apt",
             module_args={

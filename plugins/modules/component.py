@@ -356,6 +356,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.component
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.downloads import url_opener
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.health import Health
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import unreached_sources
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs import chosen
 
 _FILE = {
@@ -474,7 +475,12 @@ def _planned(module: AnsibleModule, result: dict[str, t.Any]) -> tuple[Component
 def _ask(module: AnsibleModule, component: Component, plan: Plan, result: dict[str, t.Any]) -> None:
     """End with what the action plugin has to do first: install packages, or wait for this host's turn."""
     if plan.packages:
-        module.exit_json(needs_packages=plan.packages, diff=plan.diff, **{**result, "changed": False})
+        module.exit_json(
+            needs_packages=plan.packages,
+            unreached_sources=unreached_sources(plan.packages, module.run_command),
+            diff=plan.diff,
+            **{**result, "changed": False},
+        )
     if plan.disturbs and module.params["turn"] == "ask":
         # Without the turn: another host may need it to become healthy.
         component.wait_for_peers(plan)

@@ -52,10 +52,14 @@ class BenchError(Exception):
 
 
 class Lab:
-    """The lab's hosts and the playbooks that make and fill them."""
+    """The lab's hosts and the playbooks that make and fill them.
 
-    def __init__(self, inventory: str, release: str | None, log: pathlib.Path) -> None:
+    :param pod_network: the bridge is that of the script, so that both do the same work.
+    """
+
+    def __init__(self, inventory: str, release: str | None, log: pathlib.Path, pod_network: str = "bridge") -> None:
         self._inventory = inventory
+        self._pod_network = pod_network
         self._log = log
         catalogue = read_catalogue()
         self.release = release or str(catalogue["default_release"])
@@ -90,8 +94,7 @@ class Lab:
 
     def playbook(self, *arguments: str) -> tuple[float, int]:
         """Run ansible-playbook; return its seconds and how many changes it reports."""
-        # The same work as the script does: its pod network is the bridge.
-        settings = json.dumps({"cluster_release": self.release, "cluster_pod_network": "bridge"})
+        settings = json.dumps({"cluster_release": self.release, "cluster_pod_network": self._pod_network})
         seconds, out = self.run(
             "ansible-playbook", "--inventory", self._inventory, "--extra-vars", settings, *arguments
         )

@@ -15,11 +15,12 @@ import typing as t
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import HardwayError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import Attributes, write_file
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.commands import Run
+from ansible_collections.hardway.kubernetes.plugins.module_utils._host.packages import bounded
 
 __all__ = ("Conffile", "conffiles")
 
-
-_QUICK = ["-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20", "-o", "Acquire::Retries=0"]
+# Seconds that a package source may be silent.
+_SILENCE = 20
 
 
 class Conffile(t.NamedTuple):
@@ -52,7 +53,7 @@ class Conffile(t.NamedTuple):
         said = ""
         for wanted in (f"{self.package}={version}", self.package):
             for command in (["apt-get", "download"], ["apt-get", "update"], ["apt-get", "download"]):
-                arguments = [*command, *_QUICK] + ([wanted] if command[1] == "download" else [])
+                arguments = [*command, *bounded(_SILENCE)] + ([wanted] if command[1] == "download" else [])
                 _code, _out, err = run(["env", "--chdir", work, *arguments])
                 said = err.strip() or said
                 archives = glob.glob(os.path.join(work, "*.deb"))

@@ -376,6 +376,17 @@ def test_a_package_that_cannot_be_installed_stops_the_others(install, hosts):
         hosts.change("ctl02", DONE)
 
 
+def test_apt_is_not_asked_where_no_source_can_be_reached(install, hosts):
+    result, calls = install({**WITH_PACKAGES, "unreached_sources": ["http://deb.example.com (Connection timed out)"]})
+    assert [call["module_name"] for call in calls] == ["hardway.kubernetes.component"]
+    assert result["failed"] is True
+    assert result["msg"].startswith("ctl01: none of its package sources can be reached: http://deb.example.com (")
+    assert "Packages that it lacks: nginx." in result["msg"]
+    assert "set cluster_http_proxy and cluster_https_proxy" in result["msg"]
+    with pytest.raises(AnsibleActionFail, match="the change failed on ctl01: ctl01: none of its package sources"):
+        hosts.change("ctl02", DONE)
+
+
 @pytest.mark.parametrize(
     ("reading", "holder"),
     [

@@ -63,6 +63,7 @@ class Host:
         self.test_code = 0
         #: Status by name, and by name and version, as dpkg-query prints it.
         self.packages: dict[str, str] = {}
+        self.downloaded = True  # packages that are missing
         self.ill: str | None = None
         #: Why useradd fails.
         self.useradd_refuses = ""
@@ -110,6 +111,10 @@ class Host:
         if command[0] == "nginx":
             self.log.append("test")
             return self.test_code, "", "unknown directive\n"
+        if command[0] == "apt-get":
+            return 0, "" if "install" in command and self.downloaded else "'http://deb.invalid/InRelease' x 0 \n", ""
+        if command[0] == "env":
+            return 100, "", "E: Failed to fetch http://deb.invalid/InRelease  Could not resolve 'deb.invalid'\n"
         if command[0] == "timeout":
             return self.dry_run
         if command[0] == "journalctl":
@@ -297,8 +302,15 @@ def test_packages_that_are_missing(component, host):
     assert (asked["changed"], asked["needs_packages"], asked["steps"]) == (False, wanted, steps)
     assert asked["reasons"] == [f"the package {name} is not installed" for name in wanted]
     assert asked["commands"] == ["apt-get update", "apt-get install --no-install-recommends " + " ".join(wanted)]
+    assert asked["unreached_sources"] == []
     assert host.log == []
     assert not (host.etc / "config").exists()
+
+
+def test_packages_whose_sources_cannot_be_reached(component, host):
+    host.downloaded = False
+    asked = component(turn="ask", packages=["socat"]).data
+    assert asked["unreached_sources"] == ["http://deb.invalid (Could not resolve 'deb.invalid')"]
 
 
 def test_what_runs_is_left_alone(converge, host):
