@@ -169,6 +169,10 @@ test-packaging-newest: setup ## test-packaging on the newest ansible-core
 test-installed: setup ## install the built archive elsewhere; it changes nothing on the running lab
 	@tests/packaging/installed.sh -i $(CURDIR)/$(INVENTORY)
 
+# The hosts: make lab-hosts CONNECTION=ssh SETTINGS="ctl02:lab_debian=13 wrk02:lab_debian=13"
+test-own-machines: setup ## an ordinary user takes the README's steps for machines of your own, on empty hosts with SSH and two systems
+	@python -m pytest -q tests/lab/own_machines --ansible-inventory=$(INVENTORY)
+
 BAD_INPUT := tests/lab/bad_input/inventory
 # The hosts of a failure stay for inspection.
 test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks and settings, on separate hosts
@@ -224,8 +228,8 @@ test-full: setup ## every part of the gate
 parts: ## the parts of make test: purpose, command, and duration of the last run
 	@python3 tests/run.py parts
 
-bench: setup ## measure site.yml beside a plain shell script (removes the lab and creates it again); then bench-pki
-	@python tests/bench/bench.py --inventory $(INVENTORY)
+bench: inventory ## measure site.yml beside a plain shell script (CONNECTION=ssh: over SSH, too; makes the lab again); then bench-pki
+	@python tests/bench/bench.py $(if $(filter ssh,$(CONNECTION)),--inventory inventories/lab --ssh $(CUSTOM),--inventory $(INVENTORY))
 	@$(MAKE) --no-print-directory bench-pki
 
 bench-pki: oracles ## measure certificates beside cfssl and community.crypto, for growing numbers

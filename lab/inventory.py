@@ -79,7 +79,7 @@ def inventory(
 
     :param settings: ``NAME=VALUE`` for all hosts, ``HOST:NAME=VALUE`` for one; the value as YAML.
     :param connection: ``docker``, or ``ssh``, where a host's address is what Ansible connects to.
-    :raises UsageError: a setting that is none, or of a host that the lab does not have.
+    :raises UsageError: a setting of neither form, or of a host that the lab does not have.
     """
     balancers = {"kubelb": 10} if load_balancers else {}
     balancers |= {f"kubelb{number:02d}": 198 + number for number in range(2, load_balancers + 1)}

@@ -89,6 +89,8 @@ def _life(name: str, tests: str, minutes: int, proves: str, runs: str, sizes: st
     return Part(name, ("lab-down", lab, f"test-life LIFE={tests}", "lab-down"), "own lab", minutes, proves, runs)
 
 
+_TWO_SYSTEMS = 'SETTINGS="ctl02:lab_debian=13 wrk02:lab_debian=13"'
+
 PARTS = (
     Part(
         "lint",
@@ -348,6 +350,32 @@ PARTS = (
         "two load balancers share an address: when the host of one, its nginx or its keepalived ends, a client writes "
         "again within 5 seconds, nothing is lost, and the address does not move back",
         "drawn",
+    ),
+    Part(
+        "ssh",
+        (
+            "lab-down",
+            f"lab CONNECTION=ssh {_TWO_SYSTEMS}",
+            "test-lab",
+            "smoke",
+            "test-unchanged",
+            "test-remove-worker",
+            "lab-down",
+        ),
+        "own lab",
+        30,
+        "Ansible reaches the hosts by SSH as an ordinary user, with sudo and a password; Debian 12 and 13 in one "
+        "cluster: it is built, is as any other, a second run changes nothing, a worker leaves",
+        "full",
+    ),
+    Part(
+        "own machines",
+        ("lab-down", f"lab-hosts CONNECTION=ssh {_TWO_SYSTEMS}", "test-own-machines", "lab-down"),
+        "own lab",
+        30,
+        "an ordinary user takes the README's steps for machines of one's own literally, from a clone; the installed "
+        "archive, with the requirements alone, changes nothing; backup, restore, a worker leaves",
+        "full",
     ),
     Part(
         "every broken change",
