@@ -10,11 +10,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 CUSTOM := inventories/lab-custom
-SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(SETTINGS))
-# A lab of another size, release or settings keeps its inventory until `make lab-down`.
+SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(CONNECTION)$(SETTINGS))
+# A lab of another size, release, connection or settings keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
-# Name of a host's container, as the inventory has it.
-container = $$(ansible-inventory -i $(INVENTORY) --host $(1) | python -c 'import json, sys; print(json.load(sys.stdin)["ansible_host"])')
+# Name of a host's container, as the inventory has it; over SSH, ansible_host is an address.
+container = $$(ansible-inventory -i $(INVENTORY) --host $(1) \
+	| python -c 'import json, sys; host = json.load(sys.stdin); print(host.get("lab_container", host["ansible_host"]))')
 
 # None of the targets is a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -33,16 +34,16 @@ mirror: engine inventory ## fill the artifact mirror with the programs and image
 	@release=$$(sed -n "s/^ *cluster_release: *'\{0,1\}\([0-9.]*\)'\{0,1\}$$/\1/p" $(CUSTOM)/hosts.yml 2>/dev/null || true); \
 	python lab/mirror/mirror.py fill $${release:+--release $$release} --directory $(HARDWAY_MIRROR)
 
-node-image: engine ## image of the lab's hosts
-	@lab/node/build.sh
+node-image: engine inventory ## images of the lab's hosts: Debian 12, and what hosts have in lab_debian
+	@lab/node/build.sh 12 $$(sed -nE 's/^ *lab_debian: *([0-9]+)$$/\1/p' $(CUSTOM)/hosts.yml 2>/dev/null | sort -u)
 
 inventory: setup
-	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
+	@$(if $(SIZED),python lab/inventory.py --connection=$(or $(CONNECTION),docker) $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
 
 lab-hosts: mirror node-image ## the lab's hosts alone, without a cluster
 	@ansible-playbook -i $(INVENTORY) lab/create.yml
 
-lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE= SETTINGS=)
+lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE= CONNECTION= SETTINGS=)
 	@ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory lab-info
 
@@ -168,6 +169,10 @@ test-packaging-newest: setup ## test-packaging on the newest ansible-core
 test-installed: setup ## install the built archive elsewhere; it changes nothing on the running lab
 	@tests/packaging/installed.sh -i $(CURDIR)/$(INVENTORY)
 
+# The hosts: make lab-hosts CONNECTION=ssh SETTINGS="ctl02:lab_debian=13 wrk02:lab_debian=13"
+test-own-machines: setup ## an ordinary user takes the README's steps for machines of your own, on empty hosts with SSH and two systems
+	@python -m pytest -q tests/lab/own_machines --ansible-inventory=$(INVENTORY)
+
 BAD_INPUT := tests/lab/bad_input/inventory
 # The hosts of a failure stay for inspection.
 test-bad-input: mirror node-image ## damaged downloads, full disks, wrong clocks and settings, on separate hosts
@@ -226,8 +231,8 @@ test-full: setup ## every part of the gate
 parts: ## the parts of make test: purpose, command, and duration of the last run
 	@python3 tests/run.py parts
 
-bench: setup ## measure site.yml beside a plain shell script (removes the lab and creates it again); then bench-pki
-	@python tests/bench/bench.py --inventory $(INVENTORY)
+bench: inventory ## measure site.yml beside a plain shell script (CONNECTION=ssh: over SSH, too; makes the lab again); then bench-pki
+	@python tests/bench/bench.py $(if $(filter ssh,$(CONNECTION)),--inventory inventories/lab --ssh $(CUSTOM),--inventory $(INVENTORY))
 	@$(MAKE) --no-print-directory bench-pki
 
 bench-growth: ## measure time and memory with SIZES=2,5,10,20 workers (removes the lab and creates others)

@@ -1,15 +1,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the inventory of a lab of another size: ``inventories/lab-custom``.
+"""Write the inventory of a lab of another size, connection, release or settings: ``inventories/lab-custom``.
 
-usage: inventory.py CONTROLLERS WORKERS LBS [RELEASE [NAME=VALUE]...]
+usage: inventory.py [--connection=docker|ssh] CONTROLLERS WORKERS LBS [RELEASE [SETTING]...]
 
-An empty RELEASE leaves the catalogue's default. Further arguments are variables of the lab's hosts.
+An empty RELEASE leaves the catalogue's default. A SETTING is ``NAME=VALUE``, a variable of all hosts of the lab, or
+``HOST:NAME=VALUE``, one of this host, which wins.
 """
 
 from __future__ import annotations
 
+import argparse
 import pathlib
+import re
 import sys
 import typing as t
 
@@ -17,14 +20,29 @@ import yaml
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _NETWORK = "10.240.0."
+_SETTING = re.compile(r"(?:(?P<host>[^:=]+):)?(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
+# The group that decides how hosts are reached: inventories/lab/group_vars has a file for each.
+_GROUPS = {"docker": "containers", "ssh": "machines"}
+
+Hosts = dict[str, dict[str, t.Any]]
 
 
-def hosts(addresses: dict[str, int]) -> dict[str, dict[str, str]]:
+class UsageError(Exception):
+    """An argument is wrong: which, what was found, what is allowed."""
+
+
+def hosts(addresses: dict[str, int], connection: str = "docker") -> Hosts:
     """Return hosts by name, from the last parts of their addresses."""
-    return {
-        name: {"ansible_host": f"hardway-{name}", "node_address": f"{_NETWORK}{last}"}
-        for name, last in addresses.items()
-    }
+    found: Hosts = {}
+    for name, last in addresses.items():
+        container, address = f"hardway-{name}", f"{_NETWORK}{last}"
+        reached = (
+            {"ansible_host": container}
+            if connection == "docker"
+            else {"ansible_host": address, "lab_container": container}
+        )
+        found[name] = reached | {"node_address": address}
+    return found
 
 
 def numbered(prefix: str, count: int, first: int) -> dict[str, int]:
@@ -32,44 +50,85 @@ def numbered(prefix: str, count: int, first: int) -> dict[str, int]:
     return {f"{prefix}{number:02d}": first + number for number in range(1, count + 1)}
 
 
+def choose(known: Hosts, settings: t.Iterable[str]) -> None:
+    """Give hosts their settings.
+
+    :param known: every host of the lab; gets the settings.
+    :param settings: ``NAME=VALUE`` or ``HOST:NAME=VALUE``, the value as YAML.
+    :raises UsageError: neither form, or a host that the lab does not have.
+    """
+    found = []
+    for setting in settings:
+        parts = _SETTING.fullmatch(setting)
+        if not parts:
+            raise UsageError(f"SETTINGS: {setting}: NAME=VALUE and HOST:NAME=VALUE are allowed")
+        host, name, value = parts["host"], parts["name"], yaml.safe_load(parts["value"])
+        if host and host not in known:
+            raise UsageError(f"SETTINGS: {setting}: the lab has no host {host}; it has {', '.join(known)}")
+        found.append((host, name, value))
+    # Of each host: those of a group would not win over group_vars/all. A host's own come last, and win.
+    for host, name, value in sorted(found, key=lambda one: one[0] is not None):
+        for each in [host] if host else known:
+            known[each][name] = value
+
+
 def inventory(
-    controllers: int, workers: int, load_balancers: int, release: str = "", *settings: str
+    controllers: int, workers: int, load_balancers: int, release: str = "", *settings: str, connection: str = "docker"
 ) -> dict[str, t.Any]:
     """Return an inventory; with the article's numbers it is the article's.
 
-    :param settings: ``NAME=VALUE``, the value as YAML.
+    :param settings: ``NAME=VALUE`` for all hosts, ``HOST:NAME=VALUE`` for one; the value as YAML.
+    :param connection: ``docker``, or ``ssh``, where a host's address is what Ansible connects to.
+    :raises UsageError: a setting of neither form, or of a host that the lab does not have.
     """
     balancers = {"kubelb": 10} if load_balancers else {}
     balancers |= {f"kubelb{number:02d}": 198 + number for number in range(2, load_balancers + 1)}
-    children: dict[str, t.Any] = {
-        "controllers": {"hosts": hosts(numbered("ctl", controllers, 10))},
-        "etcd": {"children": {"controllers": None}},
-        "lb": {"hosts": hosts(balancers)},
-        "workers": {"hosts": hosts(numbered("wrk", workers, 20))},
-        "clients": {"hosts": hosts({"client": 5})},
-        "containers": {"children": dict.fromkeys(("controllers", "lb", "workers", "clients"))},
+    parts = {
+        "controllers": hosts(numbered("ctl", controllers, 10), connection),
+        "lb": hosts(balancers, connection),
+        "workers": hosts(numbered("wrk", workers, 20), connection),
+        "clients": hosts({"client": 5}, connection),
     }
-    pairs = (setting.partition("=") for setting in settings)
-    chosen = {name: yaml.safe_load(value) for name, _equals, value in pairs}
-    # Of each host: those of a group would not win over group_vars/all.
-    for group in children.values():
-        for host in group.get("hosts", {}).values():
-            host.update(chosen)
+    choose({name: host for part in parts.values() for name, host in part.items()}, settings)
+    children: dict[str, t.Any] = {part: {"hosts": members} for part, members in parts.items()}
+    children["etcd"] = {"children": {"controllers": None}}
+    children[_GROUPS[connection]] = {"children": dict.fromkeys(parts)}
     variables = {"vars": {"cluster_release": release}} if release else {}
     return {"all": variables | {"children": children}}
 
 
-def main() -> None:
-    """Write the inventory, with the settings of inventories/lab."""
+def numbers(*given: str) -> tuple[int, int, int]:
+    """Return the numbers of hosts.
+
+    :param given: of controllers, workers and load balancers.
+    :raises UsageError: not a number, or one that is not allowed.
+    """
     names = ("CONTROLLERS", "WORKERS", "LBS")
     allowed = ((1, 9), (1, 150), (0, 9))
-    numbers = []
-    for name, text, (least, most) in zip(names, sys.argv[1:4], allowed, strict=True):
+    for name, text, (least, most) in zip(names, given, allowed, strict=True):
         if not text.isdigit() or not least <= int(text) <= most:
-            sys.exit(f"{name}={text}: a number from {least} to {most} is allowed")
-        numbers.append(int(text))
-    controllers, workers, load_balancers = numbers
-    content = inventory(controllers, workers, load_balancers, *sys.argv[4:])
+            raise UsageError(f"{name}={text}: a number from {least} to {most} is allowed")
+    controllers, workers, load_balancers = map(int, given)
+    return controllers, workers, load_balancers
+
+
+def main() -> None:
+    """Write the inventory, with the settings of inventories/lab."""
+    reading = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reading.add_argument("--connection", default="docker")
+    reading.add_argument("controllers")
+    reading.add_argument("workers")
+    reading.add_argument("lbs")
+    reading.add_argument("release", nargs="?", default="")
+    reading.add_argument("settings", nargs="*")
+    given = reading.parse_args()
+    try:
+        if given.connection not in _GROUPS:
+            raise UsageError(f"CONNECTION={given.connection}: {' and '.join(_GROUPS)} are allowed")
+        counted = numbers(given.controllers, given.workers, given.lbs)
+        content = inventory(*counted, given.release, *given.settings, connection=given.connection)
+    except UsageError as error:
+        sys.exit(str(error))
     directory = _ROOT / "inventories" / "lab-custom"
     directory.mkdir(exist_ok=True)
     link = directory / "group_vars"

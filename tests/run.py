@@ -95,6 +95,8 @@ def _upgrade(network: str, mode: str) -> tuple[str, ...]:
     return "lab-down", "mirror", f"lab RELEASE=1.36 CONTROLLERS=1 SETTINGS={settings}", "test-life LIFE=test_upgrade"
 
 
+_TWO_SYSTEMS = 'SETTINGS="ctl02:lab_debian=13 wrk02:lab_debian=13"'
+
 PARTS = (
     Part(
         "lint",
@@ -363,6 +365,32 @@ PARTS = (
         "two load balancers share an address: when the host of one, its nginx or its keepalived ends, a client writes "
         "again within 5 seconds, nothing is lost, and the address does not move back",
         "drawn",
+    ),
+    Part(
+        "ssh",
+        (
+            "lab-down",
+            f"lab CONNECTION=ssh {_TWO_SYSTEMS}",
+            "test-lab",
+            "smoke",
+            "test-unchanged",
+            "test-remove-worker",
+            "lab-down",
+        ),
+        "own lab",
+        30,
+        "Ansible reaches the hosts by SSH as an ordinary user, with sudo and a password; Debian 12 and 13 in one "
+        "cluster: it is built, is as any other, a second run changes nothing, a worker leaves",
+        "full",
+    ),
+    Part(
+        "own machines",
+        ("lab-down", f"lab-hosts CONNECTION=ssh {_TWO_SYSTEMS}", "test-own-machines", "lab-down"),
+        "own lab",
+        30,
+        "an ordinary user takes the README's steps for machines of one's own literally, from a clone; the installed "
+        "archive, with the requirements alone, changes nothing; backup, restore, a worker leaves",
+        "full",
     ),
     Part(
         "every broken change",

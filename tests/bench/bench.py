@@ -7,6 +7,7 @@
     (b) site.yml on fresh hosts, to the same point
     (c) site.yml again
     (d) site.yml --tags worker --limit LAST_WORKER, that host wiped before
+    (e), (f), (g) as (b), (c), (d), over SSH, as an ordinary user with sudo: with --ssh INVENTORY
 
 All in one run, on the lab's hosts, which are made again for it; the lab's cluster is left as (d) leaves it.
 Prints every figure, the medians, and the ratios to (a).
@@ -44,7 +45,12 @@ MEASURES = {
     "b": "site.yml on fresh hosts",
     "c": "site.yml again",
     "d": "one worker wiped and rebuilt",
+    "e": "site.yml on fresh hosts, by SSH",
+    "f": "site.yml again, by SSH",
+    "g": "one worker rebuilt, by SSH",
 }
+# The measures of a connection: a first run, a second one, and a worker alone.
+DOCKER, SSH = "bcd", "efg"
 
 
 class BenchError(Exception):
@@ -154,53 +160,80 @@ def pki_directory(lab: Lab, inventory: str, host: str) -> pathlib.Path:
     return pathlib.Path(json.loads(out[out.index("{") :])["msg"]).resolve()
 
 
-def measure(lab: Lab, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Return every figure, by measure."""
-    figures: dict[str, list[float]] = {name: [] for name in options.only}
+class Figures:
+    """Every figure, by measure, told as it comes."""
 
-    def note(name: str, seconds: float, remark: str = "") -> None:
-        figures[name].append(seconds)
+    def __init__(self, only: str) -> None:
+        self.seconds: dict[str, list[float]] = {name: [] for name in only}
+
+    def note(self, name: str, seconds: float, remark: str = "") -> None:
+        """Keep a figure."""
+        self.seconds[name].append(seconds)
         print(f"  ({name}) {MEASURES[name]}: {seconds:.1f} s{f'  ({remark})' if remark else ''}", flush=True)
 
+
+def playbooks(lab: Lab, figures: Figures, names: str, pki: pathlib.Path, worker: str) -> None:
+    """Measure the playbook by one connection.
+
+    :param names: of the measures of a first run, a second one, and of one worker.
+    """
+    first, second, alone = names
+    if first in figures.seconds:
+        lab.renew()
+        with set_aside(pki):
+            seconds, changed = lab.playbook("playbooks/site.yml")
+        figures.note(first, seconds, f"changed={changed}")
+    if second in figures.seconds:
+        seconds, changed = lab.playbook("playbooks/site.yml")
+        figures.note(second, seconds, f"changed={changed}")
+        if changed:
+            raise BenchError(f"site.yml again reports changed={changed}; it has to be 0. See the log.")
+    if alone in figures.seconds:
+        lab.renew(limit=worker)
+        seconds, changed = lab.playbook("playbooks/site.yml", "--tags", "worker", "--limit", worker)
+        figures.note(alone, seconds, f"{worker}, changed={changed}")
+
+
+def measure(lab: Lab, over_ssh: Lab | None, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Return every figure, by measure."""
+    figures = Figures(options.only)
     worker = lab.inventory("--list")["workers"]["hosts"][-1]
     pki = pki_directory(lab, options.inventory, worker)
     for repetition in range(1, options.repetitions + 1):
         print(f"run {repetition} of {options.repetitions}", flush=True)
-        if "a" in options.only:
+        if "a" in figures.seconds:
             lab.renew()
-            note("a", *article(lab, options.prefix))
-        if "b" in options.only:
-            lab.renew()
-            with set_aside(pki):
-                seconds, changed = lab.playbook("playbooks/site.yml")
-            note("b", seconds, f"changed={changed}")
-        if "c" in options.only:
-            seconds, changed = lab.playbook("playbooks/site.yml")
-            note("c", seconds, f"changed={changed}")
-            if changed:
-                raise BenchError(f"site.yml again reports changed={changed}; it has to be 0. See the log.")
-        if "d" in options.only:
-            lab.renew(limit=worker)
-            seconds, changed = lab.playbook("playbooks/site.yml", "--tags", "worker", "--limit", worker)
-            note("d", seconds, f"{worker}, changed={changed}")
-    return figures
+            figures.note("a", *article(lab, options.prefix))
+        playbooks(lab, figures, DOCKER, pki, worker)
+        if over_ssh:
+            playbooks(over_ssh, figures, SSH, pki, worker)
+    return figures.seconds
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repetitions", nargs="?", type=int, default=3, help="how often to measure (default: 3)")
-    parser.add_argument("--only", default="abcd", help="measures to take, for example bc; (c) and (d) need a cluster")
+    parser.add_argument(
+        "--only", help="measures to take, for example bc; the second and third of a connection need a cluster"
+    )
     parser.add_argument("--inventory", default="inventories/lab")
+    parser.add_argument("--ssh", metavar="INVENTORY", help="inventory of the same lab by `make lab CONNECTION=ssh`")
     parser.add_argument("--release", help="Kubernetes minor release (default: the catalogue's)")
     parser.add_argument("--prefix", default="hardway-", help="what the containers' names begin with")
     options = parser.parse_args()
-    if not options.only or set(options.only) - MEASURES.keys() or options.repetitions < 1:
-        parser.error(f"--only takes letters of {''.join(MEASURES)}, and at least one repetition is needed")
+    allowed = "".join(MEASURES) if options.ssh else "a" + DOCKER
+    options.only = allowed if options.only is None else options.only
+    if not options.only or set(options.only) - set(allowed) or options.repetitions < 1:
+        parser.error(
+            f"--only takes letters of {allowed}{'' if options.ssh else ', with --ssh of ' + ''.join(MEASURES)}, and at "
+            "least one repetition is needed"
+        )
     log = pathlib.Path(tempfile.mkdtemp(prefix="hardway-bench-")) / "bench.log"
     try:
         lab = Lab(options.inventory, options.release, log)
         print(f"Kubernetes {lab.versions['kubernetes']}, {os.cpu_count()} cores; log: {log}", flush=True)
-        figures = measure(lab, options)
+        over_ssh = Lab(options.ssh, options.release, log) if options.ssh else None
+        figures = measure(lab, over_ssh, options)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
