@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import pathlib
 import shutil
 import subprocess
@@ -43,21 +44,48 @@ def old(cluster: Cluster, tmp_path: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(shutil.copytree(cluster.pki, tmp_path / "old"))
 
 
-def _served(node: Node, port: int) -> str:
-    """Return the certificate that a server shows."""
+def _served(asker: Node, node: Node, port: int) -> str:
+    """Return the certificate that a server shows to a member, since others do not reach etcd."""
     # TLS 1.2: etcd shows its own before it asks for one.
-    done = local("openssl", "s_client", "-connect", f"{node.address}:{port}", "-tls1_2", "-showcerts")
-    return done.stdout[done.stdout.index("-----BEGIN") : done.stdout.index("-----END CERTIFICATE-----") + 26]
+    asked = f"openssl s_client -connect {node.address}:{port} -tls1_2 -showcerts </dev/null"
+    shown = asker.run("sh", "-c", asked).stdout
+    return str(shown[shown.index("-----BEGIN") : shown.index("-----END CERTIFICATE-----") + 26])
 
 
 def _verifies(authority: pathlib.Path, certificate: str) -> bool:
     return local("openssl", "verify", "-CAfile", str(authority), stdin=certificate).returncode == 0
 
 
-def _status(url: str, directory: pathlib.Path, name: str, *options: str) -> str:
-    pair = ("--cert", str(directory / f"{name}.pem"), "--key", str(directory / f"{name}-key.pem"))
-    written = ("--output", "/dev/null", "--write-out", "%{http_code}")
-    return local("curl", "--silent", "--insecure", "--max-time", "5", *pair, *written, *options, url).stdout
+class _Asker:
+    """A member, with certificates of the old PKI directory and of the one that is in use."""
+
+    def __init__(self, cluster: Cluster, old: pathlib.Path) -> None:
+        self.node = cluster.members[0]
+        self._directories = {"old": old, "new": cluster.pki}
+        self._own = "/run/hardway-rotated"
+
+    def __enter__(self) -> _Asker:
+        self.node.out("install", "--directory", "--mode=0700", self._own)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.node.out("rm", "-r", self._own)
+
+    def status(self, url: str, age: str, name: str, *options: str) -> str:
+        """Return the status of an answer, "000" where the handshake ends without one.
+
+        :param age: "old" or "new", which tells the directory of the certificate.
+        :param name: of the certificate.
+        """
+        words = []
+        for option, file in (("--cert", f"{name}.pem"), ("--key", f"{name}-key.pem")):
+            content = base64.b64encode((self._directories[age] / file).read_bytes()).decode()
+            self.node.out("sh", "-c", f"echo {content} | base64 --decode >{self._own}/{file}")
+            words += [option, f"{self._own}/{file}"]
+        written = ("--output", "/dev/null", "--write-out", "%{http_code}")
+        return str(
+            self.node.run("curl", "--silent", "--insecure", "--max-time", "5", *words, *written, *options, url).stdout
+        )
 
 
 def _forged(directory: pathlib.Path, authority: str, subject: str) -> str:
@@ -75,23 +103,31 @@ def _forged(directory: pathlib.Path, authority: str, subject: str) -> str:
 
 
 def _check_refusals(cluster: Cluster, name: str, old: pathlib.Path) -> None:
-    """Check that nothing lets in what the old authority signed."""
+    """Check that nothing lets in what the old authority signed, and everything what the new one signed."""
     api = [f"https://{node.address}:6443/version" for part in ("controllers", "lb") for node in cluster.groups[part]]
-    if name == "ca":
-        forged = _forged(old, name, "/O=system:masters/CN=forged")
-        assert {_status(url, old, forged) for url in api} == {"401"}
-        assert {_status(url, cluster.pki, "admin") for url in api} == {"200"}
-        kubelets = [f"https://{node.address}:10250/pods" for node in cluster.workers]
-        assert {_status(url, old, forged) for url in kubelets} == {"401"}
-    elif name == "etcd-ca":
-        forged = _forged(old, name, "/CN=etcd-member")
-        members = [f"https://{node.address}:{port}/health" for node in cluster.members for port in (2379, 2380)]
-        assert {_status(url, old, forged) for url in members} == {"000"}
-        assert {_status(url, cluster.pki, "etcdctl") for url in members if ":2379" in url} == {"200"}
-    else:
-        claim = ("--header", "X-Remote-User: claimed", "--header", "X-Remote-Group: system:masters")
-        assert {_status(url, old, "front-proxy-client", *claim) for url in api} == {"401"}
-        assert {_status(url, cluster.pki, "front-proxy-client", *claim) for url in api} == {"200"}
+    with _Asker(cluster, old) as asker:
+
+        def answers(urls: list[str], age: str, certificate: str, *options: str) -> set[str]:
+            return {asker.status(url, age, certificate, *options) for url in urls}
+
+        if name == "ca":
+            forged = _forged(old, name, "/O=system:masters/CN=forged")
+            assert answers(api, "old", forged) == {"401"}
+            assert answers(api, "new", "admin") == {"200"}
+            kubelets = [f"https://{node.address}:10250/pods" for node in cluster.workers]
+            assert answers(kubelets, "old", forged) == {"401"}
+            assert answers(kubelets, "new", "apiserver-kubelet-client") == {"200"}
+        elif name == "etcd-ca":
+            forged = _forged(old, name, "/CN=etcd-member")
+            clients = [f"https://{node.address}:2379/health" for node in cluster.members]
+            peers = [f"https://{node.address}:2380/members" for node in cluster.members]
+            assert answers(clients + peers, "old", forged) == {"000"}
+            assert answers(clients, "new", "etcdctl") == {"200"}
+            assert answers(peers, "new", f"etcd-{asker.node.name}") == {"200"}
+        else:
+            claim = ("--header", "X-Remote-User: claimed", "--header", "X-Remote-Group: system:masters")
+            assert answers(api, "old", "front-proxy-client", *claim) == {"401"}
+            assert answers(api, "new", "front-proxy-client", *claim) == {"200"}
 
 
 def _check_pods(cluster: Cluster) -> None:
@@ -133,7 +169,7 @@ def test_a_rotation_under_load(
     for part, ports in LISTENERS[name].items():
         for node in cluster.groups[part]:
             for port in ports:
-                served = _served(node, port)
+                served = _served(cluster.members[0], node, port)
                 assert _verifies(cluster.pki / f"{name}.pem", served), (node.name, port)
                 assert not _verifies(old / f"{name}.pem", served), (node.name, port)
     _check_refusals(cluster, name, old)
