@@ -145,6 +145,10 @@ spec:
     pki_directory:
       description: Directory on the control node with authorities, certificates, kubeconfigs and the encryption key.
       type: str
+    packages:
+      description: Packages of the hosts' systems that roles install, by purpose.
+      type: dict
+      sample: {"load_balancer": ["nginx", "libnginx-mod-stream"]}
     proxy:
       description:
         - Environment with which hosts download, C(http_proxy), C(https_proxy) and C(no_proxy) in both cases. Empty

@@ -27,6 +27,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certif
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import environment
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.systems import PACKAGES
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.trust import trust
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.virtual_address import (
@@ -148,6 +149,7 @@ def specification(
         "kube_proxy_health_url": _KUBE_PROXY_HEALTH_URL,
         "pki_directory": settings["cluster_pki_directory"],
         "tls_cipher_suites": list(TLS_CIPHER_SUITES),
+        "packages": {purpose: list(names) for purpose, names in PACKAGES.items()},
         "proxy": environment(shape, settings),
         "topology": shape,
         "hosts": {

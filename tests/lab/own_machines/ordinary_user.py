@@ -100,12 +100,12 @@ class OrdinaryUser:
         """Copy files of a directory into one below the home directory."""
         self.run(f"mkdir -p {shlex.quote(into)}").text()
         packed = subprocess.run(
-            ["tar", "--directory", source, "--create", "--null", "--files-from=-", "--verbatim-files-from"],
+            ["tar", "--create", "--file=-", "--directory", source, "--null", "--files-from=-"],
             input="\0".join(names).encode(),
             capture_output=True,
             check=True,
         )
-        unpack = ["tar", "--directory", str(self.home / into), "--extract", "--no-same-owner"]
+        unpack = ["tar", "--extract", "--file=-", "--directory", str(self.home / into), "--no-same-owner"]
         subprocess.run([*_AS_ROOT, "runuser", "-u", NAME, "--", *unpack], input=packed.stdout, check=True)
 
     def clone(self) -> None:
