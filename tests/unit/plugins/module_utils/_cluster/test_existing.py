@@ -66,6 +66,8 @@ TABLE: list[tuple[str, t.Any, list[str]]] = [
         "10.32.0.0/20",
         made_with("ctl01 ctl02", "cluster_service_cidr", "10.32.0.0/24", "10.32.0.0/20"),
     ),
+    ("cluster_pod_cidr", ["10.200.0.0/16"], []),
+    ("cluster_node_prefix_length", "24", []),
     ("cluster_node_prefix_length", 25, made_with("ctl01 ctl02", "cluster_node_prefix_length", "24", "25")),
     ("cluster_dns_address", "10.32.0.20", made_with("wrk01 wrk02", "cluster_dns_address", "10.32.0.10", "10.32.0.20")),
     (
