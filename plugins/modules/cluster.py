@@ -87,26 +87,56 @@ spec:
       description: DNS domain.
       type: str
       sample: cluster.local
+    ip_families:
+      description: Address families of pods and Services, V(IPv4) or V(IPv6), the primary one first.
+      type: list
+      elements: str
+      sample: [IPv4]
     pod_cidr:
-      description: Network of all pods.
+      description: Network of all pods, of the primary family.
       type: str
       sample: 10.200.0.0/16
+    pod_cidrs:
+      description: Networks of all pods, one of each family, in the order of RV(spec.ip_families).
+      type: list
+      elements: str
+      sample: [10.200.0.0/16]
     node_prefix_length:
-      description: Prefix length of a node's part of it, in bits.
+      description: Prefix length of a node's part of RV(spec.pod_cidr), in bits.
       type: int
       sample: 24
+    node_prefix_lengths:
+      description: Prefix lengths of a node's parts of RV(spec.pod_cidrs), in bits.
+      type: list
+      elements: int
+      sample: [24]
     service_cidr:
-      description: Network of Services.
+      description: Network of Services, of the primary family.
       type: str
       sample: 10.32.0.0/24
+    service_cidrs:
+      description: Networks of Services, one of each family, in the order of RV(spec.ip_families).
+      type: list
+      elements: str
+      sample: [10.32.0.0/24]
     api_service_address:
-      description: Address of the API's own Service.
+      description: Address of the API's own Service, which is of the primary family.
       type: str
       sample: 10.32.0.1
+    api_service_addresses:
+      description: The first address of each of RV(spec.service_cidrs).
+      type: list
+      elements: str
+      sample: [10.32.0.1]
     dns_address:
-      description: Address of the cluster DNS.
+      description: Address of the cluster DNS, of the primary family.
       type: str
       sample: 10.32.0.10
+    dns_addresses:
+      description: Addresses of the cluster DNS, the primary one first. It may have one in a cluster of two families.
+      type: list
+      elements: str
+      sample: [10.32.0.10]
     node_port_range:
       description: Ports for Services of type NodePort.
       type: str
@@ -183,15 +213,27 @@ spec:
           type: list
           elements: str
         addresses:
-          description: Address by host.
+          description: Primary address by host.
           type: dict
+        all_addresses:
+          description: Addresses by host, one of each family, the primary one first.
+          type: dict
+          sample: {"ctl01": ["10.240.0.11", "fd00:240::11"]}
     hosts:
       description: Address and programs of each host, by host.
       type: dict
       contains:
         address:
-          description: Its address.
+          description: Its primary address.
           type: str
+        addresses:
+          description: Its addresses, one of each family, the primary one first.
+          type: list
+          elements: str
+        listen_address:
+          description: What a program listens on that all addresses reach, V(::) where the host has IPv6.
+          type: str
+          sample: 0.0.0.0
         programs:
           description:
             - Programs for its architecture, by name, as the option
@@ -210,6 +252,10 @@ spec:
           description: URL on a controller itself.
           type: str
           sample: https://127.0.0.1:6443
+        endpoints:
+          description: Primary address and port of each API server, by host.
+          type: dict
+          sample: {"ctl01": "10.240.0.11:6443", "ctl02": "10.240.0.12:6443"}
         balanced:
           description: Whether there are several API servers, and RV(spec.api.server) may lead to any of them.
           type: bool

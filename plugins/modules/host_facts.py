@@ -291,9 +291,10 @@ reading:
     nodes:
       description:
         - State of each node in the API server of the host, by node. C(ready), C(version) of the kubelet,
-          C(pod_cidr), C(unschedulable), C(from_inventory), whether it has labels or taints of the inventory, and
-          C(cordoned_by_run) where C(playbooks/site.yml) cordoned it and did not finish, and C(turn_seconds), how long
-          its turn took in the last upgrade that moved its pods away (0 without one). Empty where no API server runs.
+          C(pod_cidr), C(pod_cidrs), C(unschedulable), C(from_inventory), whether it has labels or taints of the
+          inventory, and C(cordoned_by_run) where C(playbooks/site.yml) cordoned it and did not finish, and
+          C(turn_seconds), how long its turn took in the last upgrade that moved its pods away (0 without one). Empty
+          where no API server runs.
       type: dict
     own_node:
       description:

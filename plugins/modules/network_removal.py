@@ -22,8 +22,9 @@ extends_documentation_fragment:
   - hardway.kubernetes._attributes
 options:
   pods:
-    description: The network of all pods, in CIDR notation.
-    type: str
+    description: The networks of all pods, in CIDR notation, one of each address family.
+    type: list
+    elements: str
     required: true
 seealso:
   - module: hardway.kubernetes.removal
@@ -32,7 +33,7 @@ seealso:
 EXAMPLES = r"""
 - name: Remove interfaces, routes and packet filter rules
   hardway.kubernetes.network_removal:
-    pods: 10.200.0.0/16
+    pods: [10.200.0.0/16]
 """
 
 RETURN = r"""
@@ -56,7 +57,8 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.removal i
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"pods": {"type": "str", "required": True}}, supports_check_mode=True)
+    pods = {"type": "list", "elements": "str", "required": True}
+    module = AnsibleModule(argument_spec={"pods": pods}, supports_check_mode=True)
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
     def run(arguments: list[str], data: str | None = None) -> tuple[int, str, str]:

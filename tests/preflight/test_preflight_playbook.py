@@ -176,6 +176,39 @@ REFUSED = {
             "or none of them",
         ],
     ),
+    "address families that do not fit": Case(
+        {
+            "cluster_pod_network": "weave",
+            "cluster_pod_cidr": ["10.200.0.0/16", "fd00:200::/64"],
+            "cluster_service_cidr": "10.32.0.0/24,fd00:32::/64",
+            "cluster_dns_address": "10.32.0.10,fd00:32::a",
+        },
+        {
+            "controllers": {
+                "ctl01": {"node_address": ["10.0.0.11", "fd00::11"]},
+                "ctl02": {"node_address": "fd00::12,10.0.0.12"},
+            },
+            "lb": {"kubelb": {"node_address": "10.0.0.13,10.0.0.113"}},
+            "workers": {
+                "wrk01": {"node_address": "10.0.0.14,fe80::14%eth0"},
+                "wrk02": {"node_address": "10.0.0.15"},
+            },
+            "clients": {"client": {"node_address": "10.0.0.16,fd00::16"}},
+        },
+        [
+            "kubelb: node_address has 10.0.0.13 and 10.0.0.113; allowed: one address, or one of each family (IPv4 and "
+            "IPv6)",
+            "wrk01: node_address fe80::14%eth0 has a zone; give an address that is the same for all hosts, without '%'",
+            "ctl02: the first address of node_address is IPv6, and the first networks of cluster_pod_cidr and "
+            "cluster_service_cidr are IPv4; put 10.0.0.12 first",
+            "wrk02: node_address 10.0.0.15 is IPv4, and pods and Services have IPv6; give the host an IPv6 address "
+            "too, or cluster_pod_cidr and cluster_service_cidr networks of IPv4 alone",
+            "cluster_pod_network: weave carries IPv4 alone, and cluster_pod_cidr has fd00:200::/64; take flannel or "
+            "bridge, or give pods and Services IPv4 networks alone",
+            "cluster_pod_cidr fd00:200::/64 has 1 node networks of /64, and there are 2 workers",
+            "cluster_service_cidr fd00:32::/64 is larger than the API server takes; allowed: /108 to /124",
+        ],
+    ),
     "networks that are too small": Case(
         {"cluster_pod_cidr": "10.200.0.0/24", "cluster_service_cidr": "10.32.0.8/29"},
         {},

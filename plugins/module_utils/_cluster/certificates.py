@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import networks
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
-__all__ = ("ADMINISTRATORS", "ETCD_MEMBER", "api_names", "certificates", "kubeconfigs", "service_address")
+__all__ = ("ADMINISTRATORS", "ETCD_MEMBER", "api_names", "certificates", "kubeconfigs", "service_addresses")
 
 #: A document that a module takes as it is: a cfssl CSR, an entry of a list of options.
 Document = dict[str, t.Any]
@@ -24,12 +24,18 @@ ADMINISTRATORS = "hardway:cluster-admins"
 ETCD_MEMBER = "etcd-member"
 
 
-def service_address(cidr: str) -> str:
-    """Return the first address of the service network, which the API's own Service takes.
+def service_addresses(cidrs: object) -> list[str]:
+    """Return the first address of each service network. The API's own Service takes that of the primary one.
 
-    :raises ValueError: it is not a network.
+    :param cidrs: the networks, see :func:`families.networks`.
+    :raises ValueError: one is not a network.
     """
-    return str(ipaddress.ip_network(cidr)[1])
+    return [str(network[1]) for network in networks(cidrs)]
+
+
+def _names(host: str, shape: Topology) -> list[str]:
+    """Return the name and the addresses of a host."""
+    return [host, *shape["all_addresses"][host]]
 
 
 def _server_host(server: t.Any) -> list[str]:
@@ -42,11 +48,11 @@ def api_names(shape: Topology, settings: Settings) -> list[str]:
     """Return every name and address at which an API server is reached.
 
     These are the values of ``-hostname`` in the article: the API's own Service, loopback, and every controller and load
-    balancer by name and by address; then the load balancers' virtual address, the host of ``cluster_api_server``, and
-    ``ca_extra_sans``.
+    balancer by name and by its addresses; then the load balancers' virtual address, the host of ``cluster_api_server``,
+    and ``ca_extra_sans``.
     """
     names = [
-        service_address(str(settings["cluster_service_cidr"])),
+        *service_addresses(settings["cluster_service_cidr"]),
         "127.0.0.1",
         "localhost",
         "kubernetes",
@@ -55,7 +61,7 @@ def api_names(shape: Topology, settings: Settings) -> list[str]:
         f"kubernetes.default.svc.{settings['cluster_domain']}",
     ]
     for host in [*shape["controllers"], *shape["load_balancers"]]:
-        names += [host, str(shape["addresses"][host])]
+        names += _names(host, shape)
     names += [settings["lb_virtual_address"]] if settings["lb_virtual_address"] else []
     names += _server_host(settings["cluster_api_server"])
     return list(dict.fromkeys([*names, *settings["ca_extra_sans"]]))
@@ -124,11 +130,11 @@ def certificates(shape: Topology, settings: Settings) -> dict[str, t.Any]:
         user, group = f"system:node:{host}", "system:nodes"
         return [
             leaf(host, user, group),
-            leaf(f"{host}-server", user, group, profile="server", hosts=[host, shape["addresses"][host]]),
+            leaf(f"{host}-server", user, group, profile="server", hosts=_names(host, shape)),
         ]
 
     def member(host: str) -> Document:
-        names = [host, shape["addresses"][host], "127.0.0.1", "localhost"]
+        names = [*_names(host, shape), "127.0.0.1", "localhost"]
         return leaf(f"etcd-{host}", ETCD_MEMBER, profile="peer", hosts=names, ca="etcd-ca")
 
     return {

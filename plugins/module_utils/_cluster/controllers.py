@@ -28,7 +28,7 @@ def controller_problems(shape: Topology, readings: t.Mapping[str, Reading], foun
 
 def _unknown_servers(shape: Topology, readings: t.Mapping[str, Reading]) -> list[str]:
     """Every API server lists all of them in the Service ``kubernetes``, and one that is lost for 15 seconds no more."""
-    own = {shape["addresses"][host] for host in shape["controllers"]}
+    own = {address for host in shape["controllers"] for address in shape["all_addresses"][host]}
     listed: list[str] = next(
         (found["api_servers"] for found in readings.values() if found and found.get("api_servers")), []
     )
@@ -70,7 +70,7 @@ def _kept(host: str, shape: Topology, found: Status, server: str) -> list[str]:
     problems = []
     if shape["controllers"] == [host]:
         problems.append(f"{host} is the last controller: without it there is no API")
-    elif urllib.parse.urlsplit(server).hostname in (host, shape["addresses"][host]):
+    elif urllib.parse.urlsplit(server).hostname in (host, *shape["all_addresses"][host]):
         problems.append(
             f"nodes and clients reach the API at {server}, which is {host}: set cluster_api_server to another address, "
             "or put another controller first in the inventory, and run site.yml before"

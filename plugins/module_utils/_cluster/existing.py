@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_damage import REPLACE
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import canonical, entries
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
@@ -30,6 +31,9 @@ _OVERRIDES = {
     "cluster_domain": ("worker_kubelet_config", "clusterDomain"),
     "etcd_data_directory": ("etcd_extra_flags", "data-dir"),
 }
+# Settings with a value for each address family.
+_NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
+_PER_FAMILY = (*_NETWORKS, "cluster_dns_address", "cluster_node_prefix_length")
 _PORTS = re.compile(r"(\d+)(?:([-+])(\d+))?")
 
 
@@ -69,10 +73,15 @@ def _made_with(host: str, facts: Reading, settings: Settings) -> list[str]:
     problems = []
     for variable, found in facts["cluster"].items():
         name, wanted = _wanted(settings, variable)
-        if found == wanted or _is_free(variable, facts, settings):
+        if _same(variable, found, wanted) or _is_free(variable, facts, settings):
             continue
         start = f"{host}: the cluster on it was made with {name}={found}, the inventory says {wanted}"
-        if variable != "cluster_node_port_range":
+        if variable in _NETWORKS and _count(found) != _count(wanted):
+            problems.append(
+                f"{start}; a run does not add an address family to an existing cluster or take one away: put the old "
+                "value back, or build a new cluster"
+            )
+        elif variable != "cluster_node_port_range":
             problems.append(f"{start}; {_BACK}")
         elif _narrowed(found, wanted):
             problems.append(
@@ -80,6 +89,20 @@ def _made_with(host: str, facts: Reading, settings: Settings) -> list[str]:
                 "cluster"
             )
     return problems
+
+
+def _count(text: str) -> int:
+    return len(entries(text))
+
+
+def _same(variable: str, found: str, wanted: str) -> bool:
+    """Whether a setting has the value that a host's files have: addresses and networks are compared as such."""
+    if variable not in _PER_FAMILY:
+        return found == wanted
+    # Where the number of families differs, the networks say so.
+    if variable == "cluster_node_prefix_length" and _count(found) != _count(wanted):
+        return True
+    return [canonical(one) for one in entries(found)] == [canonical(one) for one in entries(wanted)]
 
 
 def _is_free(variable: str, facts: Reading, settings: Settings) -> bool:

@@ -17,10 +17,10 @@ def firewall_problems(settings: Settings) -> list[str]:
     problems = []
     for client in settings["etcd_firewall_clients"]:
         try:
-            ipaddress.IPv4Network(client)
+            ipaddress.ip_network(client)
         except ValueError as error:
             problems.append(
-                f"etcd_firewall_clients: {client!r} is neither an IPv4 address nor a network ({error}); allowed are, "
-                "for example, 10.0.0.9 and 10.0.8.0/24"
+                f"etcd_firewall_clients: {client!r} is neither an IP address nor a network ({error}); allowed are, "
+                "for example, 10.0.0.9, 10.0.8.0/24 and fd00:8::/64"
             )
     return problems

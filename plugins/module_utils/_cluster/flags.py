@@ -64,6 +64,8 @@ _RELIED_ON: t.Mapping[str, t.Mapping[str, str]] = {
         "cluster-signing-key-file": "set controller_manager_sign_certificates",
         "kubeconfig": _ROLES_OWN,
         "node-cidr-mask-size": "set cluster_node_prefix_length",
+        "node-cidr-mask-size-ipv4": "set cluster_node_prefix_length",
+        "node-cidr-mask-size-ipv6": "set cluster_node_prefix_length",
         "root-ca-file": _ROLES_OWN,
         "service-account-private-key-file": _ROLES_OWN,
         "service-cluster-ip-range": "set cluster_service_cidr",

@@ -1,23 +1,16 @@
 # Copyright (c) hardway.kubernetes contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find what stands in the way on a host: another cluster's tool, a port that is taken, an address of a kind that is
-not supported.
-"""
+"""Find what stands in the way on a host: another cluster's tool, or a port that is taken."""
 
 from __future__ import annotations
-
-import ipaddress
-import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
-__all__ = ("NETWORKS", "PORTS", "ip_versions", "occupied", "shared_ports")
+__all__ = ("PORTS", "occupied", "shared_ports")
 
-#: The settings that are networks.
-NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
 #: Ports of each part, without the load balancers', which are a setting: component and unit.
 PORTS: dict[str, dict[int, tuple[str, str]]] = {
     "controllers": {
@@ -35,26 +28,6 @@ PORTS: dict[str, dict[int, tuple[str, str]]] = {
     },
 }
 _NODES = ("controllers", "etcd", "workers")
-
-
-def _is_six(value: t.Any) -> bool:
-    """Return whether a value is an IPv6 network or address of a host; loopback has a message of its own."""
-    try:
-        network = ipaddress.ip_network(str(value))
-    except ValueError:
-        return False
-    return network.version == 6 and not network.is_loopback
-
-
-def ip_versions(shape: Topology, settings: Settings) -> list[str]:
-    """Return the addresses and networks of IPv6, one sentence each."""
-    addresses = {f"{host}: node_address": shape["addresses"][host] for host in shape["hosts"]}
-    values = {**addresses, **{f"{name}:": settings[name] for name in NETWORKS}}
-    return [
-        f"{name} {value} is IPv6, which is not supported; give an IPv4 {'network' if name.endswith(':') else 'address'}"
-        for name, value in values.items()
-        if _is_six(value)
-    ]
 
 
 def _load_balancer(settings: Settings) -> dict[int, tuple[str, str]]:

@@ -18,12 +18,16 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
     release_versions,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.host_problems import (
-    NETWORKS,
-    ip_versions,
     occupied,
     shared_ports,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.image_names import image_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.network_problems import (
+    NODE_NAME,
+    address_problems,
+    family_problems,
+    network_problems,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import proxy_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
@@ -33,7 +37,6 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 
 __all__ = ("KUBE_PROXY_MODES", "POD_NETWORKS", "cluster_problems", "cluster_warnings", "host_problems")
 
-_NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 # As the Corefile takes it: one word, without what ends a block there.
 _FILE = re.compile(r"/[^\s{}\"#]+")
 _REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "nodes"}
@@ -41,90 +44,6 @@ _REQUIRED = {"controllers": "API servers", "etcd": "etcd members", "workers": "n
 KUBE_PROXY_MODES = ("iptables", "nftables")
 POD_NETWORKS = ("bridge", "flannel", "weave", "none")
 _WITHOUT_NETWORK_POLICY = ("bridge", "flannel")
-
-
-def _network(name: str, value: t.Any, problems: list[str]) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(str(value))
-    except ValueError as error:
-        problems.append(f"{name}: {value!r} is not a network ({error}); allowed: a CIDR such as 10.200.0.0/16")
-        return None
-
-
-def _names_and_addresses(shape: Topology) -> list[str]:
-    problems = []
-    owners: dict[str, list[str]] = {}
-    for host in shape["hosts"]:
-        if len(host) > 63 or not _NODE_NAME.fullmatch(host):
-            problems.append(
-                f"{host}: the inventory name is used as node name and must be a DNS name: lower-case letters, "
-                "digits, '-' and '.', at most 63 characters"
-            )
-        address = shape["addresses"][host]
-        if not address:
-            problems.append(f"{host}: has no address; set node_address to the IP address other hosts reach it at")
-            continue
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            problems.append(f"{host}: node_address {address!r} is not an IP address")
-            continue
-        if parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast:
-            problems.append(f"{host}: node_address {address} cannot be reached by other hosts; give its own address")
-        owners.setdefault(str(parsed), []).append(host)
-    for address, hosts in owners.items():
-        if len(hosts) > 1:
-            problems.append(f"{' and '.join(hosts)}: have the same node_address {address}; each host needs its own")
-    return problems
-
-
-def _networks(shape: Topology, settings: Settings) -> list[str]:
-    problems: list[str] = []
-    networks = {name: _network(name, settings[name], problems) for name in NETWORKS}
-    pod, service = networks["cluster_pod_cidr"], networks["cluster_service_cidr"]
-    if pod and service and pod.version == service.version and pod.overlaps(service):
-        problems.append(f"cluster_pod_cidr {pod} and cluster_service_cidr {service} overlap; they must be apart")
-    for host in shape["hosts"]:
-        try:
-            address = ipaddress.ip_address(shape["addresses"][host] or "")
-        except ValueError:
-            continue
-        problems += [
-            f"{host}: node_address {address} lies in {name} {network}; host, pod and service networks must be apart"
-            for name, network in networks.items()
-            if network and address in network
-        ]
-    if pod:
-        problems += _node_networks(pod, settings["cluster_node_prefix_length"], len(shape["workers"]))
-    if service:
-        problems += _dns_address(settings["cluster_dns_address"], service)
-    return problems
-
-
-def _node_networks(pod: ipaddress.IPv4Network | ipaddress.IPv6Network, size: int, workers: int) -> list[str]:
-    if not pod.prefixlen <= size <= pod.max_prefixlen - 2:
-        return [
-            f"cluster_node_prefix_length: {size} does not fit cluster_pod_cidr {pod}; allowed: "
-            f"{pod.prefixlen} to {pod.max_prefixlen - 2}"
-        ]
-    networks = 2 ** (size - pod.prefixlen)
-    if networks < workers:
-        return [f"cluster_pod_cidr {pod} has {networks} node networks of /{size}, and there are {workers} workers"]
-    return []
-
-
-def _dns_address(value: t.Any, service: ipaddress.IPv4Network | ipaddress.IPv6Network) -> list[str]:
-    try:
-        address = ipaddress.ip_address(str(value))
-    except ValueError:
-        return [f"cluster_dns_address: {value!r} is not an IP address"]
-    if service.num_addresses < 16:
-        return [f"cluster_service_cidr {service} has {service.num_addresses} addresses; at least 16 are needed"]
-    if address not in service:
-        return [f"cluster_dns_address {address} is outside cluster_service_cidr {service}"]
-    if address in (service[0], service[1]):
-        return [f"cluster_dns_address {address} is taken (network address, or the API's own Service {service[1]})"]
-    return []
 
 
 def _choices(settings: Settings, catalogue: Catalogue) -> list[str]:
@@ -205,14 +124,14 @@ def _dns(settings: Settings) -> list[str]:
     """CoreDNS does not start with a wrong configuration, so that names would be missed long after the run."""
     problems = _resolvers("addons_dns_upstreams", settings["addons_dns_upstreams"])
     for zone, resolvers in _pairs("addons_dns_zones", settings["addons_dns_zones"], problems):
-        if not _NODE_NAME.fullmatch(str(zone).removesuffix(".")):
+        if not NODE_NAME.fullmatch(str(zone).removesuffix(".")):
             problems.append(f"addons_dns_zones: {zone!r} is not a DNS zone; allowed: a name such as corp.example.com")
         elif not resolvers:
             problems.append(f"addons_dns_zones.{zone} has no resolver; it needs at least one")
         else:
             problems += _resolvers(f"addons_dns_zones.{zone}", resolvers)
     for name, address in _pairs("addons_dns_hosts", settings["addons_dns_hosts"], problems):
-        if not _NODE_NAME.fullmatch(str(name).removesuffix(".")):
+        if not NODE_NAME.fullmatch(str(name).removesuffix(".")):
             problems.append(
                 f"addons_dns_hosts: {name!r} is not a DNS name; allowed: a name such as registry.example.com"
             )
@@ -228,7 +147,7 @@ def cluster_problems(shape: Topology, settings: Settings, catalogue: Catalogue) 
         for group, purpose in _REQUIRED.items()
         if not shape[group]  # type: ignore[literal-required]
     ]
-    problems += _names_and_addresses(shape) + ip_versions(shape, settings) + _networks(shape, settings)
+    problems += address_problems(shape) + family_problems(shape, settings) + network_problems(shape, settings)
     problems += shared_ports(shape, settings) + proxy_problems(settings)
     return problems + _choices(settings, catalogue) + _dns(settings)
 
@@ -376,11 +295,11 @@ def host_problems(
         if host in shape["workers"]:
             problems += _cni(host, found, settings) + _datapath(host, found, settings)
             problems += _pods_resolvers(host, found, settings)
-        address = shape["addresses"].get(host)
-        if address and found["addresses"] and address not in found["addresses"]:
-            problems.append(
-                f"{host}: node_address {address} is on none of its interfaces; it has {', '.join(found['addresses'])}"
-            )
+        problems += [
+            f"{host}: node_address {address} is on none of its interfaces; it has {', '.join(found['addresses'])}"
+            for address in shape["all_addresses"].get(host, [])
+            if found["addresses"] and address not in found["addresses"]
+        ]
     problems += _quorum(shape, readings)
     reached = {host: found for host, found in readings.items() if found}
     return problems + _clocks(reached, settings["preflight_clock_seconds"])

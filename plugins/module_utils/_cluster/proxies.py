@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import entries
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
 
@@ -20,8 +21,8 @@ def _exceptions(shape: Topology, settings: Settings) -> list[str]:
     """Return what is reached without the proxy: this host, all hosts, pods, Services, and the user's own exceptions."""
     names = ["localhost", "127.0.0.1", "::1"]
     for host in shape["hosts"]:
-        names += [host, str(shape["addresses"][host])]
-    names += [str(settings["cluster_pod_cidr"]), str(settings["cluster_service_cidr"])]
+        names += [host, *shape["all_addresses"][host]]
+    names += [*entries(settings["cluster_pod_cidr"]), *entries(settings["cluster_service_cidr"])]
     names += [".svc", f".{settings['cluster_domain']}"]
     server = urllib.parse.urlsplit(str(settings["cluster_api_server"])).hostname
     names += [name for name in (settings["lb_virtual_address"], server) if name]

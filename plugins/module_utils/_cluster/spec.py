@@ -22,7 +22,15 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.certif
     api_names,
     certificates,
     kubeconfigs,
-    service_address,
+    service_addresses,
+)
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import (
+    canonical,
+    entries,
+    family,
+    host_port,
+    networks,
+    node_prefix_lengths,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.proxies import environment
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
@@ -90,12 +98,47 @@ def _api(shape: Topology, settings: Settings, readings: t.Mapping[str, Reading])
     return {
         "server": server,
         "local_server": f"https://127.0.0.1:{API_PORT}",
+        "endpoints": {host: host_port(shape["addresses"][host], API_PORT) for host in shape["controllers"]},
         "names": api_names(shape, settings),
         "administrators": ADMINISTRATORS,
         "balanced": len(shape["controllers"]) > 1 and not leads_to_one(server, shape["controllers"], shape),
         "virtual": virtual,
         "client_host": settings["cluster_api_client_host"],
         "kubeconfig": settings["cluster_api_kubeconfig"] or posixpath.join(str(pki), "remote-admin.kubeconfig"),
+    }
+
+
+def _networks(settings: Settings) -> dict[str, t.Any]:
+    """Return the networks, the primary one of each kind alone and all of them.
+
+    :raises ValueError: one is not a network.
+    """
+    pods, services = networks(settings["cluster_pod_cidr"]), networks(settings["cluster_service_cidr"])
+    lengths = node_prefix_lengths(settings["cluster_node_prefix_length"], settings["cluster_pod_cidr"])
+    own = service_addresses(settings["cluster_service_cidr"])
+    dns = [canonical(entry) for entry in entries(settings["cluster_dns_address"])]
+    return {
+        "ip_families": [family(str(network)) for network in pods],
+        "pod_cidr": str(pods[0]),
+        "pod_cidrs": [str(network) for network in pods],
+        "node_prefix_length": lengths[0],
+        "node_prefix_lengths": lengths,
+        "service_cidr": str(services[0]),
+        "service_cidrs": [str(network) for network in services],
+        "api_service_address": own[0],
+        "api_service_addresses": own,
+        "dns_address": dns[0],
+        "dns_addresses": dns,
+    }
+
+
+def _host(host: str, shape: Topology) -> dict[str, t.Any]:
+    addresses = shape["all_addresses"][host]
+    return {
+        "address": shape["addresses"][host],
+        "addresses": addresses,
+        # Every address of the host, of both families with IPv6.
+        "listen_address": "::" if any(":" in address for address in addresses) else "0.0.0.0",
     }
 
 
@@ -137,11 +180,7 @@ def specification(
         "release": release,
         "versions": release_versions(catalogue, release, versions=versions),
         "domain": settings["cluster_domain"],
-        "pod_cidr": settings["cluster_pod_cidr"],
-        "node_prefix_length": settings["cluster_node_prefix_length"],
-        "service_cidr": settings["cluster_service_cidr"],
-        "api_service_address": service_address(settings["cluster_service_cidr"]),
-        "dns_address": settings["cluster_dns_address"],
+        **_networks(settings),
         "node_port_range": settings["cluster_node_port_range"],
         "pod_network": settings["cluster_pod_network"],
         "weave": weave_spec(settings),
@@ -154,7 +193,7 @@ def specification(
         "topology": shape,
         "hosts": {
             host: {
-                "address": shape["addresses"][host],
+                **_host(host, shape),
                 "programs": published.get(architectures.get(host) or "", {}),
             }
             for host in shape["hosts"]

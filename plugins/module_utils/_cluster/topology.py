@@ -8,7 +8,9 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-__all__ = ("ETCD_PEER_PORT", "PARTS", "Topology", "node_address", "topology", "url")
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import canonical, entries, host_port
+
+__all__ = ("ETCD_PEER_PORT", "PARTS", "Topology", "node_address", "node_addresses", "topology", "url")
 
 #: Where etcd's members listen for each other.
 ETCD_PEER_PORT = 2380
@@ -17,7 +19,10 @@ PARTS = ("controllers", "etcd", "load_balancers", "workers", "clients")
 
 
 class Topology(t.TypedDict):
-    """Hosts of each part, all hosts, and the address of each (None where the inventory gives none)."""
+    """Hosts of each part, all hosts, and the addresses of each.
+
+    ``addresses`` has the primary one, None where the inventory gives none; ``all_addresses`` has the primary one first.
+    """
 
     controllers: list[str]
     etcd: list[str]
@@ -26,18 +31,27 @@ class Topology(t.TypedDict):
     clients: list[str]
     hosts: list[str]
     addresses: dict[str, str | None]
+    all_addresses: dict[str, list[str]]
+
+
+def node_addresses(variables: t.Mapping[str, object]) -> list[str]:
+    """Return a host's addresses: those of ``node_address``, else ``ansible_host`` when that is an IP address.
+
+    ``node_address`` has one address, or one of each family, the primary one first. IPv6 addresses are written in one
+    way only (RFC 5952), so that addresses can be compared. What is not an address stays as it is.
+    """
+    given = variables.get("node_address")
+    if given:
+        return [canonical(entry) for entry in entries(given)]
+    try:
+        return [str(ipaddress.ip_address(str(variables.get("ansible_host"))))]
+    except ValueError:
+        return []
 
 
 def node_address(variables: t.Mapping[str, object]) -> str | None:
-    """Return a host's address: ``node_address``, else ``ansible_host`` when that is an IP address.
-
-    An IPv6 address is written in one way only (RFC 5952), so that addresses can be compared.
-    """
-    address = variables.get("node_address")
-    try:
-        return str(ipaddress.ip_address(str(address or variables.get("ansible_host"))))
-    except ValueError:
-        return str(address) if address else None
+    """Return a host's primary address, the first of :func:`node_addresses`; None without one."""
+    return next(iter(node_addresses(variables)), None)
 
 
 def topology(
@@ -57,10 +71,10 @@ def topology(
         "clients": list(parts["clients"]),
         "hosts": hosts,
         "addresses": {host: node_address(host_variables[host]) for host in hosts},
+        "all_addresses": {host: node_addresses(host_variables[host]) for host in hosts},
     }
 
 
 def url(address: str | None, port: int, *, scheme: str = "https") -> str:
     """Return a URL; an IPv6 address is put into brackets (RFC 3986, section 3.2.2)."""
-    literal = f"[{address}]" if address and ":" in address else address
-    return f"{scheme}://{literal}:{port}"
+    return f"{scheme}://{host_port(address, port)}"

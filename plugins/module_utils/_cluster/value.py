@@ -29,6 +29,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.encryp
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd import Membership, membership
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_alarms import alarm_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.existing import existing_problems
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import normalized
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.firewall import firewall_problems
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.flags import flag_problems, flag_warnings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.identity import PkiIdentity, identity_problems
@@ -117,13 +118,17 @@ def cluster(
     """
     problems = _wrong_arguments(known, values, host_variables)
     wanted = settings(known, values)
+    pods = wanted.get("cluster_pod_cidr")
+    wanted = normalized(wanted, pods)
     parts = wanted.get("cluster_hosts", {})
     unknown = _unknown_hosts(parts, host_variables)
     problems += unknown
     if not parts or unknown:
         return {"spec": {}, "status": {}, "plan": _plan(problems)}
     shape = topology(host_variables, wanted["cluster_hosts"])
-    converted = {host: settings(_given(known, given), given) for host, given in host_variables.items()}
+    converted = {
+        host: normalized(settings(_given(known, given), given), pods) for host, given in host_variables.items()
+    }
     problems += differences(wanted, converted) + flag_problems(shape, converted) + limit_problems(converted, wanted)
     problems += mark_problems(converted)
     everything = {host: {**wanted, **given} for host, given in converted.items()}

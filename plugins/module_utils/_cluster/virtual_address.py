@@ -9,6 +9,13 @@ import ipaddress
 import typing as t
 import urllib.parse
 
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import (
+    FAMILIES,
+    Address,
+    Network,
+    entries,
+    family,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
@@ -34,7 +41,7 @@ class VirtualAddress(t.TypedDict):
     interfaces: dict[str, str]
 
 
-def _parsed(value: t.Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parsed(value: t.Any) -> Address | None:
     try:
         return ipaddress.ip_address(str(value))
     except ValueError:
@@ -62,13 +69,11 @@ def entrances(shape: Topology, settings: Settings) -> list[str]:
 
 def leads_to_one(server: t.Any, hosts: t.Iterable[str], shape: Topology) -> bool:
     """Return whether a URL has the name or the address of one of some hosts."""
-    names = {name for host in hosts for name in (host, shape["addresses"][host])}
+    names = {name for host in hosts for name in (host, *shape["all_addresses"][host])}
     return urllib.parse.urlsplit(str(server)).hostname in names
 
 
-def _network(
-    host: str, shape: Topology, readings: t.Mapping[str, Reading]
-) -> tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network] | None:
+def _network(host: str, shape: Topology, readings: t.Mapping[str, Reading]) -> tuple[str, Network] | None:
     """Return interface and network of a host's address; None where they were not read."""
     own = shape["addresses"].get(host)
     found = (readings.get(host) or {}).get("networks", {}).get(own)
@@ -96,7 +101,7 @@ def _taken(address: str, shape: Topology, readings: t.Mapping[str, Reading]) -> 
     problems = [
         f"{_SETTING}: {address} is the node_address of {host}; give an address that no host has"
         for host in shape["hosts"]
-        if shape["addresses"][host] == address
+        if address in shape["all_addresses"][host]
     ]
     if problems:
         return problems
@@ -112,14 +117,12 @@ def _held(found: Reading) -> list[str]:
     return t.cast(list[str], found.get("keepalived", {}).get("addresses", []))
 
 
-def _outside(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address, shape: Topology, readings: t.Mapping[str, Reading]
-) -> list[str]:
+def _outside(address: Address, shape: Topology, readings: t.Mapping[str, Reading]) -> list[str]:
     """Return the load balancers in whose network the address cannot be."""
     problems = []
     for host in shape["load_balancers"]:
         found = _network(host, shape, readings)
-        if not found:
+        if not found or found[1].version != address.version:
             continue
         interface, network = found
         own = f"the network of {host} (node_address {shape['addresses'][host]} on {interface})"
@@ -133,6 +136,39 @@ def _outside(
                 f"{_SETTING}: {address} is the first or last address of {network}, {own}; give a free one between them"
             )
     return problems
+
+
+def _in_networks(address: Address, settings: Settings) -> list[str]:
+    """Return the networks of pods and Services that have the address."""
+    problems = []
+    for name in ("cluster_pod_cidr", "cluster_service_cidr"):
+        for entry in entries(settings[name]):
+            try:
+                inside = address in ipaddress.ip_network(entry)
+            except ValueError:
+                continue
+            if inside:
+                problems.append(f"{_SETTING}: {address} lies in {name} {entry}; give an address of the hosts' network")
+    return problems
+
+
+def _of_another_family(address: Address, shape: Topology) -> list[str]:
+    """Return the load balancers whose primary address is of another family: their VRRP peers are these addresses."""
+    own = FAMILIES[address.version]
+    others: list[str] = [
+        host for host in shape["load_balancers"] if _parsed(shape["addresses"][host]) and _family(host, shape) != own
+    ]
+    if not others:
+        return []
+    return [
+        f"{_SETTING}: {address} is {own}, and the first address of {', '.join(others)} is "
+        f"{_family(others[0], shape)}; keepalived moves an address of the same family alone: give one of "
+        "their primary network"
+    ]
+
+
+def _family(host: str, shape: Topology) -> str:
+    return family(str(shape["addresses"][host]))
 
 
 def _different(shape: Topology, everything: t.Mapping[str, Settings], address: str) -> list[str]:
@@ -203,15 +239,7 @@ def virtual_address_problems(
     address = _parsed(value)
     if address is None:
         return [*problems, f"{_SETTING}: {value!r} is not an IP address; allowed: a free address of the hosts' network"]
-    for name in ("cluster_pod_cidr", "cluster_service_cidr"):
-        try:
-            inside = address in ipaddress.ip_network(str(settings[name]))
-        except ValueError:
-            continue
-        if inside:
-            problems.append(
-                f"{_SETTING}: {address} lies in {name} {settings[name]}; give an address of the hosts' network"
-            )
+    problems += _in_networks(address, settings) + _of_another_family(address, shape)
     problems += _taken(str(address), shape, readings) + _outside(address, shape, readings)
     return problems + _foreign(shape, readings)
 

@@ -184,6 +184,7 @@ def nodes(objects: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
             "ready": conditions.get("Ready") == "True",
             "version": node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "").lstrip("v"),
             "pod_cidr": node.get("spec", {}).get("podCIDR", ""),
+            "pod_cidrs": node.get("spec", {}).get("podCIDRs", []),
             "unschedulable": bool(node.get("spec", {}).get("unschedulable", False)),
             "from_inventory": FROM_INVENTORY in annotations,
             "cordoned_by_run": CORDON in annotations,

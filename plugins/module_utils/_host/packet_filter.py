@@ -44,7 +44,7 @@ def _value(words: t.Sequence[str], *options: str) -> str:
     return next((words[place + 1] for place, word in enumerate(words[:-1]) if word in options), "")
 
 
-def _ours(rule: str, pods: str) -> bool:
+def _ours(rule: str, pods: t.Collection[str]) -> bool:
     words = shlex.split(rule)
     source, destination = _value(words, "-s"), _value(words, "-d")
     target = _value(words, "-j", "-g")
@@ -53,17 +53,17 @@ def _ours(rule: str, pods: str) -> bool:
     if _value(words, "--match-set").startswith(SETS):
         return True
     # The unit pod-network.service, and flannel before it has chains.
-    if pods in (source, destination) and target in ("ACCEPT", "MASQUERADE", "RETURN"):
+    if (source in pods or destination in pods) and target in ("ACCEPT", "MASQUERADE", "RETURN"):
         return True
     # Weave Net's own API.
     return target == "DROP" and destination == "127.0.0.1/32" and _value(words, "--dport") == "6784"
 
 
-def restore_input(saved: str, pods: str) -> str:
+def restore_input(saved: str, pods: t.Collection[str]) -> str:
     """Return what ``iptables-restore --noflush`` has to read so that the cluster's rules go; empty without any.
 
-    :param saved: the output of ``iptables-save``.
-    :param pods: the network of all pods.
+    :param saved: the output of ``iptables-save`` or ``ip6tables-save``.
+    :param pods: the networks of all pods.
     """
     blocks: list[str] = []
     table = ""
@@ -109,14 +109,15 @@ def _is_frame(line: str) -> bool:
     return line == "}" or bool(re.match(r"chain [A-Z]+ \{$|type \w+ hook .*policy accept;$", line))
 
 
-def of_pods(destination: str, pods: str) -> bool:
-    """Whether a route's destination is a part of the network of pods.
+def of_pods(destination: str, pods: t.Iterable[str]) -> bool:
+    """Whether a route's destination is a part of a network of pods.
 
     :param destination: as ``ip route`` prints it.
-    :param pods: the network of all pods.
+    :param pods: the networks of all pods.
     """
     try:
         network = ipaddress.ip_network(destination, strict=False)
-        return network.version == 4 and network.subnet_of(t.cast("t.Any", ipaddress.ip_network(pods, strict=False)))
+        parsed = [ipaddress.ip_network(text, strict=False) for text in pods]
     except ValueError:
         return False
+    return any(network.version == one.version and network.subnet_of(t.cast("t.Any", one)) for one in parsed)

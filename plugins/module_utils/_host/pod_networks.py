@@ -37,12 +37,12 @@ class Command(t.Protocol):
 class Kernel:
     """Traces of a cluster in the kernel of this host.
 
-    :param pods: the network of all pods.
+    :param pods: the networks of all pods, one of each address family.
     :param run: runs a command.
     :param find: returns the path of a program, None where the host does not have it.
     """
 
-    def __init__(self, *, pods: str, run: Command, find: t.Callable[[str], str | None]) -> None:
+    def __init__(self, *, pods: t.Sequence[str], run: Command, find: t.Callable[[str], str | None]) -> None:
         self._pods = pods
         self._run = run
         self._find = find
@@ -137,14 +137,18 @@ class Kernel:
         return Step(f"remove the interface {name}", act)
 
     def _of_routes(self) -> list[Step]:
-        routes = json.loads(self._read("ip", "-json", "route", "show") or "[]")
-        found = dict.fromkeys(route["dst"] for route in routes if of_pods(route.get("dst", ""), self._pods))
-        return [self._delete_route(destination) for destination in found]
+        found: list[Step] = []
+        for options in [[], ["-6"]] if any(":" in network for network in self._pods) else [[]]:
+            routes = json.loads(self._read("ip", *options, "-json", "route", "show") or "[]")
+            mine = dict.fromkeys(route["dst"] for route in routes if of_pods(route.get("dst", ""), self._pods))
+            found += [self._delete_route(destination, options) for destination in mine]
+        return found
 
-    def _delete_route(self, destination: str) -> Step:
+    def _delete_route(self, destination: str, options: t.Sequence[str]) -> Step:
         # One that led through an interface is gone with it.
         return Step(
-            f"remove the route to {destination}", lambda: self._must("ip", "route", "flush", "exact", destination)
+            f"remove the route to {destination}",
+            lambda: self._must("ip", *options, "route", "flush", "exact", destination),
         )
 
     def _of_namespaces(self) -> list[Step]:

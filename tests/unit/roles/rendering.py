@@ -20,6 +20,7 @@ class Role:
     """The variables of a role on a host, with its files.
 
     :param host: the host's name in the inventory.
+    :param hosts: variables of single hosts.
     :param parts: hosts by part, where they are others than the article's.
     :param pki: the identity of the PKI directory.
     :param variables: settings of all hosts.
@@ -30,6 +31,7 @@ class Role:
         name: str,
         host: str,
         *,
+        hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
         parts: t.Mapping[str, list[str]] | None = None,
         pki: identity.PkiIdentity | None = None,
         **variables: t.Any,
@@ -37,7 +39,7 @@ class Role:
         self._name = name
         self._directory = ROLES / name
         loader = DataLoader()
-        found = computed(empty(), parts=parts, pki=pki, **variables)
+        found = computed(empty(), hosts=hosts, parts=parts, pki=pki, **variables)
         seen: dict[str, t.Any] = {"inventory_hostname": host, "cluster": {**found, "check_mode": False}}
         for kind in ("defaults", "vars"):
             path = self._directory / kind / "main.yml"
@@ -72,5 +74,8 @@ class Role:
 
     def template(self, name: str) -> str:
         """Return a file of the role's templates, filled in."""
-        text = (self._directory / "templates" / name).read_text(encoding="utf-8")
+        return self.filled_in((self._directory / "templates" / name).read_text(encoding="utf-8"))
+
+    def filled_in(self, text: str) -> str:
+        """Return a part of a file of the role's templates, filled in."""
         return str(self._templar.template(trust_as_template(text)))

@@ -32,16 +32,25 @@ def test_members_on_hosts_of_their_own():
     }
 
 
+def test_both_families():
+    assert sets(hosts={"ctl01": {"node_address": "10.0.0.11,fd00::11"}}, etcd_firewall_clients=["fd00:8::/64"]) == {
+        "members": ["10.0.0.11", "10.0.0.12"],
+        "clients": ["10.0.0.11", "10.0.0.12"],
+        "members6": ["fd00::11"],
+        "clients6": ["fd00::11", "fd00:8::/64"],
+    }
+
+
 def test_members_without_a_cluster():
     assert sets("client", parts={"etcd": ["client"], "controllers": []}) == {"members": ["10.0.0.16"]}
 
 
-@pytest.mark.parametrize("client", ["10.0.0.9", "10.0.8.0/24"])
+@pytest.mark.parametrize("client", ["10.0.0.9", "10.0.8.0/24", "fd00::9", "fd00:8::/64"])
 def test_further_clients(client):
     assert computed(empty(), etcd_firewall_clients=[client])["plan"]["problems"] == []
 
 
-@pytest.mark.parametrize("client", ["monitor", "10.0.8.1/24", "fd00::9", "10.0.0.9:2379", ""])
+@pytest.mark.parametrize("client", ["monitor", "10.0.8.1/24", "fd00::9/64", "10.0.0.9:2379", ""])
 def test_a_client_that_is_no_address(client):
     (problem,) = computed(empty(), etcd_firewall_clients=[client])["plan"]["problems"]
-    assert problem.startswith(f"etcd_firewall_clients: {client!r} is neither an IPv4 address nor a network (")
+    assert problem.startswith(f"etcd_firewall_clients: {client!r} is neither an IP address nor a network (")

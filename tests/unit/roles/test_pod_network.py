@@ -18,9 +18,9 @@ from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Ro
 
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "pod_network"
 NODES = [
-    {"metadata": {"name": "wrk02"}, "spec": {"podCIDR": "10.200.1.0/24"}},
-    {"metadata": {"name": "wrk01"}, "spec": {"podCIDR": "10.200.0.0/24"}},
-    {"metadata": {"name": "left"}, "spec": {"podCIDR": "10.200.2.0/24"}},
+    {"metadata": {"name": "wrk02"}, "spec": {"podCIDRs": ["10.200.1.0/24"]}},
+    {"metadata": {"name": "wrk01"}, "spec": {"podCIDRs": ["10.200.0.0/24"]}},
+    {"metadata": {"name": "left"}, "spec": {"podCIDRs": ["10.200.2.0/24"]}},
     {"metadata": {"name": "new"}, "spec": {}},
 ]
 
@@ -47,7 +47,12 @@ ADDRESSES = {"ctl01": "10.0.0.11", "wrk01": "10.0.0.21", "wrk02": "10.0.0.22", "
 
 # The same, as cluster.status.nodes has it.
 STATUS_NODES = {
-    node["metadata"]["name"]: {"ready": True, "pod_cidr": node["spec"].get("podCIDR", "")} for node in NODES
+    node["metadata"]["name"]: {
+        "ready": True,
+        "pod_cidr": "".join(node["spec"].get("podCIDRs", [])),
+        "pod_cidrs": node["spec"].get("podCIDRs", []),
+    }
+    for node in NODES
 }
 
 
@@ -68,8 +73,15 @@ def templar(
         seen |= {name: short_names(value) if isinstance(value, str) else value for name, value in loaded.items()}
     spec = {
         "pod_network": pod_network,
+        "ip_families": ["IPv4"],
         "pod_cidr": "10.200.0.0/16",
-        "topology": {"controllers": ["ctl01"], "workers": list(workers), "addresses": ADDRESSES},
+        "pod_cidrs": ["10.200.0.0/16"],
+        "topology": {
+            "controllers": ["ctl01"],
+            "workers": list(workers),
+            "addresses": ADDRESSES,
+            "all_addresses": {host: [address] for host, address in ADDRESSES.items()},
+        },
         "api": {"server": "https://10.0.0.10:6443"},
         "images": {name: f"registry.example.com/{name}:1" for name in ("flannel", "weave-kube", "weave-npc")},
         "kube_proxy_health_url": "http://127.0.0.1:10256/healthz",
@@ -165,6 +177,7 @@ def test_with_the_bridge_one_task_lays_the_routes_and_connects_pods(host, state)
     found = templar("bridge", host=host).template(one["hardway.kubernetes.component"])
     assert [entry["path"] for entry in found["files"] if entry.get("state") != "directory"] == [
         "/etc/kubernetes/config/pod-network.routes",
+        "/etc/kubernetes/config/pod-network-ipv6.routes",
         "/etc/cni/net.d/10-bridge.conflist",
     ]
     assert found["files"][-1]["state"] == state

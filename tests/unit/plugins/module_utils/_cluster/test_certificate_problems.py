@@ -16,6 +16,7 @@ def with_worker(name):
     shape = topology()
     shape["workers"] = ["wrk01", name]
     shape["addresses"][name] = "10.0.0.15"
+    shape["all_addresses"][name] = ["10.0.0.15"]
     return shape
 
 

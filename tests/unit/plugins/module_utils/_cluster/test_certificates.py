@@ -48,11 +48,11 @@ def leaves(shape=None, **changes):
     return {entry["name"]: entry for entry in found}
 
 
-def test_service_address():
-    assert module.service_address("10.32.0.0/24") == "10.32.0.1"
-    assert module.service_address("fd00:1::/112") == "fd00:1::1"
+def test_service_addresses():
+    assert module.service_addresses("10.32.0.0/24") == ["10.32.0.1"]
+    assert module.service_addresses("fd00:1::/112,10.32.0.0/24") == ["fd00:1::1", "10.32.0.1"]
     with pytest.raises(ValueError, match="host bits"):
-        module.service_address("10.32.0.1/24")
+        module.service_addresses("10.32.0.1/24")
 
 
 def test_authorities_are_apart_and_sign_no_others():

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.setting_classes import CLASSES
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import (
+    ADDRESSES,
     KNOWN,
     PARTS,
     computed,
@@ -66,6 +67,8 @@ TABLE: list[tuple[str, t.Any, list[str]]] = [
         "10.32.0.0/20",
         made_with("ctl01 ctl02", "cluster_service_cidr", "10.32.0.0/24", "10.32.0.0/20"),
     ),
+    ("cluster_pod_cidr", ["10.200.0.0/16"], []),
+    ("cluster_node_prefix_length", "24", []),
     ("cluster_node_prefix_length", 25, made_with("ctl01 ctl02", "cluster_node_prefix_length", "24", "25")),
     ("cluster_dns_address", "10.32.0.20", made_with("wrk01 wrk02", "cluster_dns_address", "10.32.0.10", "10.32.0.20")),
     (
@@ -300,3 +303,53 @@ def test_a_worker_that_is_not_renamed():
     assert renamed(names=["wrk01"]) == [], "that one is in the inventory"
     assert renamed(names=[]) == []
     assert PARTS["workers"] == ["wrk01", "wrk02"]
+
+
+BOTH = {host: {"node_address": f"{address},fd00::{address.rpartition('.')[2]}"} for host, address in ADDRESSES.items()}
+
+
+def of_both() -> dict[str, dict[str, t.Any]]:
+    """Return readings of a running cluster whose hosts have an address of each family."""
+    found = running()
+    for host, variables in BOTH.items():
+        found[host]["addresses"] = ["127.0.0.1", *variables["node_address"].split(",")]
+    return found
+
+
+def test_hosts_get_a_second_family_and_pods_do_not():
+    assert computed(of_both(), hosts=BOTH)["plan"]["problems"] == []
+
+
+def test_an_address_family_is_not_added():
+    said = computed(
+        of_both(),
+        hosts=BOTH,
+        cluster_pod_cidr="10.200.0.0/16,fd00:200::/48",
+        cluster_service_cidr="10.32.0.0/24,fd00:32::/112",
+    )["plan"]["problems"]
+    assert said == [
+        f"{host}: the cluster on it was made with {name}={one}, the inventory says {one},{two}; a run does not add an "
+        "address family to an existing cluster or take one away: put the old value back, or build a new cluster"
+        for host in ("ctl01", "ctl02")
+        for name, one, two in (
+            ("cluster_pod_cidr", "10.200.0.0/16", "fd00:200::/48"),
+            ("cluster_service_cidr", "10.32.0.0/24", "fd00:32::/112"),
+        )
+    ]
+
+
+def test_a_cluster_of_two_families_stays_what_it_is():
+    found = of_both()
+    for host in ("ctl01", "ctl02"):
+        found[host]["cluster"] |= {
+            "cluster_pod_cidr": "10.200.0.0/16,fd00:200::/48",
+            "cluster_service_cidr": "10.32.0.0/24,fd00:32::/112",
+            "cluster_node_prefix_length": "24,64",
+        }
+    wanted = {
+        "cluster_pod_cidr": ["10.200.0.0/16", "FD00:200::/48"],
+        "cluster_service_cidr": "10.32.0.0/24, fd00:32::/112",
+    }
+    assert computed(found, hosts=BOTH, **wanted)["plan"]["problems"] == []
+    problems = computed(found, hosts=BOTH, **wanted, cluster_node_prefix_length="24,60")["plan"]["problems"]
+    assert problems == made_with("ctl01 ctl02", "cluster_node_prefix_length", "24,64", "24,60")

@@ -89,16 +89,6 @@ def test_a_file_that_was_added_to_a_host_of_the_cluster():
     assert problems(found) == []
 
 
-def test_ipv6():
-    found = problems(
-        hosts={"wrk01": {"node_address": "fd00::14"}},
-        cluster_pod_cidr="fd00:200::/48",
-        cluster_service_cidr="fd00:32::/112",
-        cluster_dns_address="fd00:32::a",
-        cluster_node_prefix_length=64,
-    )
-    assert [problem for problem in found if "interfaces" not in problem] == [
-        "wrk01: node_address fd00::14 is IPv6, which is not supported; give an IPv4 address",
-        "cluster_pod_cidr: fd00:200::/48 is IPv6, which is not supported; give an IPv4 network",
-        "cluster_service_cidr: fd00:32::/112 is IPv6, which is not supported; give an IPv4 network",
-    ]
+def test_each_address_of_a_host_is_on_one_of_its_interfaces():
+    found = problems(hosts={"wrk01": {"node_address": "10.0.0.14,fd00::14"}})
+    assert found == ["wrk01: node_address fd00::14 is on none of its interfaces; it has 127.0.0.1, 10.0.0.14"]

@@ -33,13 +33,28 @@ def test_node_address(variables, address):
 
 
 def test_topology():
-    assert topology() == {**PARTS, "hosts": list(ADDRESSES), "addresses": ADDRESSES}
+    assert topology() == {
+        **PARTS,
+        "hosts": list(ADDRESSES),
+        "addresses": ADDRESSES,
+        "all_addresses": {host: [address] for host, address in ADDRESSES.items()},
+    }
 
 
 def test_topology_has_every_host_once_and_may_be_incomplete():
     shape = topology(workers=[], clients=["ctl01"], addresses={"ctl01": None})
     assert shape["hosts"] == ["ctl01", "ctl02", "kubelb"]
     assert shape["addresses"] == {"ctl01": None, "ctl02": "10.0.0.12", "kubelb": "10.0.0.13"}
+    assert shape["all_addresses"] == {"ctl01": [], "ctl02": ["10.0.0.12"], "kubelb": ["10.0.0.13"]}
+
+
+@pytest.mark.parametrize(
+    "given", ["10.0.0.11,FD00:0::11", " 10.0.0.11 , fd00::11", ["10.0.0.11", "fd00:0:0::11"], ("10.0.0.11", "fd00::11")]
+)
+def test_a_host_with_an_address_of_each_family(given):
+    shape = topology(addresses={"ctl01": given})
+    assert shape["addresses"]["ctl01"] == "10.0.0.11"
+    assert shape["all_addresses"]["ctl01"] == ["10.0.0.11", "fd00::11"]
 
 
 def test_url():

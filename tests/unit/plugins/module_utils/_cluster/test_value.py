@@ -183,7 +183,12 @@ def test_a_host_that_was_not_reached():
     assert value["plan"]["problems"] == [f"wrk01: {UNREACHED}"]
     assert value["status"]["hosts"]["wrk01"] == {}
     # A playbook that repairs a host needs the specification in spite of problems.
-    assert value["spec"]["hosts"]["wrk01"] == {"address": "10.0.0.14", "programs": {}}
+    assert value["spec"]["hosts"]["wrk01"] == {
+        "address": "10.0.0.14",
+        "addresses": ["10.0.0.14"],
+        "listen_address": "0.0.0.0",
+        "programs": {},
+    }
     assert value["spec"]["hosts"]["wrk02"]["programs"]
 
 

@@ -157,6 +157,13 @@ def test_a_network_is_what_the_host_says():
     assert any("is outside 10.0.0.0/28" in text for text in problems(hosts(length=28)))
 
 
+def test_an_address_of_another_family_than_the_load_balancers():
+    assert problems(address="fd00::100") == [
+        "lb_virtual_address: fd00::100 is IPv6, and the first address of kubelb, lb02 is IPv4; keepalived moves an "
+        "address of the same family alone: give one of their primary network"
+    ]
+
+
 @pytest.mark.parametrize("setting", ["cluster_pod_cidr", "cluster_service_cidr"])
 def test_an_address_of_pods_or_services(setting):
     address = {"cluster_pod_cidr": "10.200.0.9", "cluster_service_cidr": "10.32.0.9"}[setting]

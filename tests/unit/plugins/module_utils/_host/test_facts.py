@@ -185,7 +185,7 @@ NODES = {
     "items": [
         {
             "metadata": {"name": "wrk01", "annotations": {"hardway.kubernetes/from-inventory": "{}"}},
-            "spec": {"podCIDR": "10.200.0.0/24"},
+            "spec": {"podCIDR": "10.200.0.0/24", "podCIDRs": ["10.200.0.0/24", "fd00:200::/64"]},
             "status": {
                 "conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
                 "nodeInfo": {"kubeletVersion": "v1.37.2"},
@@ -212,6 +212,7 @@ NODES = {
                     "ready": True,
                     "version": "1.37.2",
                     "pod_cidr": "10.200.0.0/24",
+                    "pod_cidrs": ["10.200.0.0/24", "fd00:200::/64"],
                     "unschedulable": False,
                     "from_inventory": True,
                     "cordoned_by_run": False,
@@ -221,6 +222,7 @@ NODES = {
                     "ready": False,
                     "version": "",
                     "pod_cidr": "",
+                    "pod_cidrs": [],
                     "unschedulable": True,
                     "from_inventory": False,
                     "cordoned_by_run": True,
@@ -373,7 +375,7 @@ def test_a_kubelet_reads_its_own_node_where_the_run_needs_it(host, monkeypatch, 
     )
     host.output["kubectl"] = answer
     found = host.facts(**options)["own_node"]
-    assert found == ({"ready": False, "version": "", "pod_cidr": "", **node} if node else {})
+    assert found == ({"ready": False, "version": "", "pod_cidr": "", "pod_cidrs": [], **node} if node else {})
     asked = [command[-1] for command in host.commands if command[0].endswith("kubectl")]
     assert asked == ([] if options else ["--raw=/api/v1/nodes/wrk02"])
 

@@ -192,6 +192,15 @@ def test_settings_of_a_cluster(indent):
     }
 
 
+@pytest.mark.parametrize(
+    ("networks", "lengths"), [("10.200.0.0/16,fd00:200::/48", "24,64"), ("fd00:200::/48,10.200.0.0/16", "64,24")]
+)
+def test_settings_of_a_cluster_of_two_families(networks, lengths):
+    flags = f"--cluster-cidr={networks} --node-cidr-mask-size-ipv4=24 --node-cidr-mask-size-ipv6=64"
+    found = module.settings(lambda path: flags if path.endswith("kube-controller-manager.service") else "")
+    assert found == {"cluster_pod_cidr": networks, "cluster_node_prefix_length": lengths}
+
+
 def test_identity():
     ca = pem(certificate("rsa 2048"))
     files = {
