@@ -10,8 +10,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 CUSTOM := inventories/lab-custom
-SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(SETTINGS))
-# A lab of another size, release or settings keeps its inventory until `make lab-down`.
+SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(FAMILIES)$(RELEASE)$(SETTINGS))
+# A lab of another size, address families, release or settings keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 # Name of a host's container, as the inventory has it.
 container = $$(ansible-inventory -i $(INVENTORY) --host $(1) | python -c 'import json, sys; print(json.load(sys.stdin)["ansible_host"])')
@@ -37,12 +37,12 @@ node-image: engine ## image of the lab's hosts
 	@lab/node/build.sh
 
 inventory: setup
-	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
+	@$(if $(SIZED),python lab/inventory.py $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) $(or $(FAMILIES),ipv4) "$(RELEASE)" $(SETTINGS))
 
 lab-hosts: mirror node-image ## the lab's hosts alone, without a cluster
 	@ansible-playbook -i $(INVENTORY) lab/create.yml
 
-lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE= SETTINGS=)
+lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= FAMILIES= RELEASE= SETTINGS=)
 	@ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory lab-info
 
