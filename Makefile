@@ -128,6 +128,9 @@ test-network: setup ## connections between pods, Services and hosts of the runni
 test-networks: setup ## test-network for every pod network, on labs of their own (NETWORK= for one; removes the lab)
 	@python tests/networks.py $(NETWORK)
 
+test-families: setup ## test-network, state and a second run on a lab with IPv6 (FAMILIES=dual or ipv6, NETWORK=flannel or bridge; removes the lab)
+	@python tests/networks.py $(if $(filter ipv6,$(FAMILIES)),--ipv6,--dual) $(or $(NETWORK),flannel)
+
 test-life: setup ## the running lab is upgraded, its keys and authorities rotated, its hosts change, under clients (LIFE=upgrade for one)
 	@python -m pytest -q tests/lab/life $(if $(LIFE),-k "$(LIFE)") --ansible-inventory=$(INVENTORY)
 
@@ -198,6 +201,10 @@ conformance: setup ## the conformance suite of Kubernetes on the running cluster
 conformance-part: setup ## a part of the conformance suite that takes some minutes
 	@lab/setup.sh build
 	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
+
+conformance-dual: setup ## the suite's tests of two address families, on a running cluster that has both (make lab FAMILIES=dual)
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) --dual $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
 
 cis: setup ## the running cluster against the CIS benchmark for Kubernetes, with kube-bench
 	@lab/setup.sh build
