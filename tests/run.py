@@ -324,8 +324,8 @@ PARTS = (
         ("test-families FAMILIES=dual NETWORK=flannel",),
         "own lab",
         30,
-        "the network part with flannel under the IPv4 and the IPv6 address of pods, Services and hosts; the hosts' state; "
-        "a second run changes nothing",
+        "the network part with flannel under the IPv4 and the IPv6 address of pods, Services and hosts; the state of "
+        "such hosts; a second run changes nothing",
         "full",
     ),
     Part(
