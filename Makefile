@@ -10,8 +10,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 CUSTOM := inventories/lab-custom
-SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(RELEASE)$(CONNECTION)$(SETTINGS))
-# A lab of another size, release, connection or settings keeps its inventory until `make lab-down`.
+SIZED := $(strip $(CONTROLLERS)$(WORKERS)$(LBS)$(FAMILIES)$(RELEASE)$(CONNECTION)$(SETTINGS))
+# A lab of another size, address families, release, connection or settings keeps its inventory until `make lab-down`.
 INVENTORY = $(if $(wildcard $(CUSTOM)/hosts.yml),$(CUSTOM),inventories/lab)
 # Name of a host's container, as the inventory has it; over SSH, ansible_host is an address.
 container = $$(ansible-inventory -i $(INVENTORY) --host $(1) \
@@ -38,12 +38,12 @@ node-image: engine inventory ## images of the lab's hosts: Debian 12, and what h
 	@lab/node/build.sh 12 $$(sed -nE 's/^ *lab_debian: *([0-9]+)$$/\1/p' $(CUSTOM)/hosts.yml 2>/dev/null | sort -u)
 
 inventory: setup
-	@$(if $(SIZED),python lab/inventory.py --connection=$(or $(CONNECTION),docker) $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
+	@$(if $(SIZED),python lab/inventory.py --connection=$(or $(CONNECTION),docker) --families=$(or $(FAMILIES),ipv4) $(or $(CONTROLLERS),2) $(or $(WORKERS),2) $(or $(LBS),1) "$(RELEASE)" $(SETTINGS))
 
 lab-hosts: mirror node-image ## the lab's hosts alone, without a cluster
 	@ansible-playbook -i $(INVENTORY) lab/create.yml
 
-lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= RELEASE= CONNECTION= SETTINGS=)
+lab: lab-hosts ## six hosts in Docker and a cluster on them (CONTROLLERS= WORKERS= LBS= FAMILIES= RELEASE= CONNECTION= SETTINGS=)
 	@ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory lab-info
 
@@ -129,6 +129,9 @@ test-network: setup ## connections between pods, Services and hosts of the runni
 test-networks: setup ## test-network for every pod network, on labs of their own (NETWORK= for one; removes the lab)
 	@python tests/networks.py $(NETWORK)
 
+test-families: setup ## test-network, state and a second run on a lab with IPv6 (FAMILIES=dual or ipv6, NETWORK=flannel or bridge; removes the lab)
+	@python tests/networks.py $(if $(filter ipv6,$(FAMILIES)),--ipv6,--dual) $(or $(NETWORK),flannel)
+
 test-life: setup ## the running lab is upgraded, its keys and authorities rotated, its hosts change, under clients (LIFE=upgrade for one)
 	@python -m pytest -q tests/lab/life $(if $(LIFE),-k "$(LIFE)") --ansible-inventory=$(INVENTORY)
 
@@ -206,6 +209,10 @@ conformance: setup ## the conformance suite of Kubernetes on the running cluster
 conformance-part: setup ## a part of the conformance suite that takes some minutes
 	@lab/setup.sh build
 	@python tests/conformance/conformance.py --inventory $(INVENTORY) --part $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
+
+conformance-dual: setup ## the suite's tests of two address families, on a running cluster that has both (make lab FAMILIES=dual)
+	@lab/setup.sh build
+	@python tests/conformance/conformance.py --inventory $(INVENTORY) --dual $(if $(NODES),--nodes=$(NODES)) $(if $(TIMEOUT),--timeout=$(TIMEOUT))
 
 cis: setup ## the running cluster against the CIS benchmark for Kubernetes, with kube-bench
 	@lab/setup.sh build

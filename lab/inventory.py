@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the inventory of a lab of another size, connection, release or settings: ``inventories/lab-custom``.
 
-usage: inventory.py [--connection=docker|ssh] CONTROLLERS WORKERS LBS [RELEASE [SETTING]...]
+usage: inventory.py [--connection=docker|ssh] [--families=ipv4|dual|ipv6] CONTROLLERS WORKERS LBS [RELEASE [SETTING]...]
 
 An empty RELEASE leaves the catalogue's default. A SETTING is ``NAME=VALUE``, a variable of all hosts of the lab, or
 ``HOST:NAME=VALUE``, one of this host, which wins.
@@ -19,7 +19,23 @@ import typing as t
 import yaml
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
-_NETWORK = "10.240.0."
+# The beginning of the hosts' addresses by family. The last parts have the same digits in both.
+_NETWORKS = {"ipv4": "10.240.0.", "ipv6": "fd00:10:240::"}
+# Networks of pods and Services by family: the defaults of the role `cluster`, and their like (RFC 4193).
+_RANGES = {
+    "ipv4": {
+        "cluster_pod_cidr": "10.200.0.0/16",
+        "cluster_service_cidr": "10.32.0.0/24",
+        "cluster_dns_address": "10.32.0.10",
+    },
+    "ipv6": {
+        "cluster_pod_cidr": "fd00:10:200::/56",
+        "cluster_service_cidr": "fd00:10:32::/112",
+        "cluster_dns_address": "fd00:10:32::a",
+    },
+}
+#: The families of a lab by the word for them; the first is the primary one.
+FAMILIES = {"ipv4": ("ipv4",), "dual": ("ipv4", "ipv6"), "ipv6": ("ipv6",)}
 _SETTING = re.compile(r"(?:(?P<host>[^:=]+):)?(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
 # The group that decides how hosts are reached: inventories/lab/group_vars has a file for each.
 _GROUPS = {"docker": "containers", "ssh": "machines"}
@@ -31,18 +47,30 @@ class UsageError(Exception):
     """An argument is wrong: which, what was found, what is allowed."""
 
 
-def hosts(addresses: dict[str, int], connection: str = "docker") -> Hosts:
-    """Return hosts by name, from the last parts of their addresses."""
+def hosts(addresses: dict[str, int], families: t.Sequence[str] = ("ipv4",), connection: str = "docker") -> Hosts:
+    """Return hosts by name, from the last parts of their addresses.
+
+    :param families: "ipv4" and "ipv6"; a host has an address of each, in this order, separated by commas.
+    :param connection: ``docker``, or ``ssh``, where a host's first address is what Ansible connects to.
+    """
     found: Hosts = {}
     for name, last in addresses.items():
-        container, address = f"hardway-{name}", f"{_NETWORK}{last}"
+        container = f"hardway-{name}"
+        own = [f"{_NETWORKS[family]}{last}" for family in families]
         reached = (
             {"ansible_host": container}
             if connection == "docker"
-            else {"ansible_host": address, "lab_container": container}
+            else {"ansible_host": own[0], "lab_container": container}
         )
-        found[name] = reached | {"node_address": address}
+        found[name] = reached | {"node_address": ",".join(own)}
     return found
+
+
+def ranges(families: t.Sequence[str]) -> dict[str, str]:
+    """Return the settings of the networks of pods and Services; none with IPv4 alone, which is the default."""
+    if tuple(families) == FAMILIES["ipv4"]:
+        return {}
+    return {name: ",".join(_RANGES[family][name] for family in families) for name in _RANGES["ipv4"]}
 
 
 def numbered(prefix: str, count: int, first: int) -> dict[str, int]:
@@ -73,28 +101,38 @@ def choose(known: Hosts, settings: t.Iterable[str]) -> None:
 
 
 def inventory(
-    controllers: int, workers: int, load_balancers: int, release: str = "", *settings: str, connection: str = "docker"
+    controllers: int,
+    workers: int,
+    load_balancers: int,
+    release: str = "",
+    *settings: str,
+    families: str = "ipv4",
+    connection: str = "docker",
 ) -> dict[str, t.Any]:
     """Return an inventory; with the article's numbers it is the article's.
 
-    :param settings: ``NAME=VALUE`` for all hosts, ``HOST:NAME=VALUE`` for one; the value as YAML.
+    :param settings: ``NAME=VALUE`` for all hosts, ``HOST:NAME=VALUE`` for one; the value as YAML. They win
+        over those of the families.
+    :param families: a word of `FAMILIES`. Weave Net, the lab's network, has no IPv6: then the network is flannel.
     :param connection: ``docker``, or ``ssh``, where a host's address is what Ansible connects to.
     :raises UsageError: a setting of neither form, or of a host that the lab does not have.
     """
+    of = FAMILIES[families]
     balancers = {"kubelb": 10} if load_balancers else {}
     balancers |= {f"kubelb{number:02d}": 198 + number for number in range(2, load_balancers + 1)}
     parts = {
-        "controllers": hosts(numbered("ctl", controllers, 10), connection),
-        "lb": hosts(balancers, connection),
-        "workers": hosts(numbered("wrk", workers, 20), connection),
-        "clients": hosts({"client": 5}, connection),
+        "controllers": hosts(numbered("ctl", controllers, 10), of, connection),
+        "lb": hosts(balancers, of, connection),
+        "workers": hosts(numbered("wrk", workers, 20), of, connection),
+        "clients": hosts({"client": 5}, of, connection),
     }
-    choose({name: host for part in parts.values() for name, host in part.items()}, settings)
+    networks = ["cluster_pod_network=flannel"] if "ipv6" in of else []
+    choose({name: host for part in parts.values() for name, host in part.items()}, [*networks, *settings])
     children: dict[str, t.Any] = {part: {"hosts": members} for part, members in parts.items()}
     children["etcd"] = {"children": {"controllers": None}}
     children[_GROUPS[connection]] = {"children": dict.fromkeys(parts)}
-    variables = {"vars": {"cluster_release": release}} if release else {}
-    return {"all": variables | {"children": children}}
+    variables = ranges(of) | ({"cluster_release": release} if release else {})
+    return {"all": ({"vars": variables} if variables else {}) | {"children": children}}
 
 
 def numbers(*given: str) -> tuple[int, int, int]:
@@ -116,6 +154,7 @@ def main() -> None:
     """Write the inventory, with the settings of inventories/lab."""
     reading = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reading.add_argument("--connection", default="docker")
+    reading.add_argument("--families", default="ipv4")
     reading.add_argument("controllers")
     reading.add_argument("workers")
     reading.add_argument("lbs")
@@ -125,8 +164,12 @@ def main() -> None:
     try:
         if given.connection not in _GROUPS:
             raise UsageError(f"CONNECTION={given.connection}: {' and '.join(_GROUPS)} are allowed")
+        if given.families not in FAMILIES:
+            raise UsageError(f"FAMILIES={given.families}: {', '.join(FAMILIES)} are allowed")
         counted = numbers(given.controllers, given.workers, given.lbs)
-        content = inventory(*counted, given.release, *given.settings, connection=given.connection)
+        content = inventory(
+            *counted, given.release, *given.settings, families=given.families, connection=given.connection
+        )
     except UsageError as error:
         sys.exit(str(error))
     directory = _ROOT / "inventories" / "lab-custom"

@@ -337,6 +337,31 @@ PARTS = (
         "full",
     ),
     Part(
+        "dual stack",
+        ("test-families FAMILIES=dual NETWORK=flannel",),
+        "own lab",
+        30,
+        "the network part with flannel under the IPv4 and the IPv6 address of pods, Services and hosts; the state of "
+        "such hosts; a second run changes nothing",
+        "full",
+    ),
+    Part(
+        "dual stack bridge",
+        ("test-families FAMILIES=dual NETWORK=bridge",),
+        "own lab",
+        30,
+        "the same with bridge",
+        "full",
+    ),
+    Part(
+        "IPv6",
+        ("test-families FAMILIES=ipv6 NETWORK=flannel",),
+        "own lab",
+        30,
+        "the network part with flannel, and the state of hosts, where everything has IPv6 addresses alone",
+        "full",
+    ),
+    Part(
         "scratch",
         ("test-scratch", "lab-down"),
         "own lab",
@@ -426,6 +451,15 @@ PARTS = (
         5,
         "31 tests of Kubernetes' own conformance suite, of every group, with flannel",
         "drawn",
+        builds=True,
+    ),
+    Part(
+        "conformance dual stack",
+        ("lab-down", "lab FAMILIES=dual CONTROLLERS=1", "conformance-dual", "lab-down"),
+        "own lab",
+        10,
+        "22 tests of Kubernetes' own suite for clusters of both address families, with flannel",
+        "full",
         builds=True,
     ),
     _life(

@@ -46,6 +46,9 @@ from cache import cache_directory, mirror_directory
 
 REGISTRY = "registry.k8s.io"
 CONFORMANCE = r"\[Conformance\]"
+#: The tests of clusters with two address families; none is marked [Conformance]. SCTP needs a module of the kernel.
+DUAL_STACK = r"\[Feature:IPv6DualStack\]"
+SCTP = r"\[Feature:SCTPConnectivity\]"
 JUNIT = "junit_01.xml"
 EXIT_FAILED = 1
 EXIT_NOT_RUN = 2
@@ -315,18 +318,32 @@ def _run(command: t.Sequence[str], log: pathlib.Path) -> None:
         raise NotRunError(f"{' '.join(command[:4])} failed:\n" + "\n".join(tail))
 
 
-def main() -> int:
+def read(arguments: t.Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for; without arguments, that of this process."""
     reading = argparse.ArgumentParser(description=__doc__)
     reading.add_argument("--inventory", default="inventories/lab")
-    reading.add_argument("--focus", action="append", help=f"regular expressions of names (default: {CONFORMANCE})")
-    reading.add_argument("--part", action="store_true", help="the tests of part.yml")
+    chosen = reading.add_mutually_exclusive_group()
+    chosen.add_argument("--focus", action="append", help=f"regular expressions of names (default: {CONFORMANCE})")
+    chosen.add_argument("--part", action="store_true", help="the tests of part.yml")
+    chosen.add_argument(
+        "--dual", action="store_true", help="the tests of two address families, for a cluster with both"
+    )
     reading.add_argument("--skip", action="append", default=[], help="regular expressions of names to leave out")
     reading.add_argument("--labels", default="", help="a Ginkgo label filter, such as '!Serial'")
     reading.add_argument("--nodes", type=int, default=4, help="tests at the same time (default: %(default)s)")
     reading.add_argument("--timeout", default="24h", help="stop the suite after this (default: %(default)s)")
     reading.add_argument("--logs", type=pathlib.Path, default=ROOT / ".logs" / "conformance")
-    given = reading.parse_args()
-    given.focus = [focus_on(names_of_part())] if given.part else given.focus or [CONFORMANCE]
+    given = reading.parse_args(arguments)
+    if given.part:
+        given.focus = [focus_on(names_of_part())]
+    elif given.dual:
+        given.focus, given.skip = [DUAL_STACK], [*given.skip, SCTP]
+    given.focus = given.focus or [CONFORMANCE]
+    return given
+
+
+def main() -> int:
+    given = read()
     folder = given.logs.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()

@@ -13,6 +13,7 @@ import http.server
 import json
 import pathlib
 import re
+import socket
 import sys
 import tarfile
 import threading
@@ -153,11 +154,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def serve(directory: pathlib.Path, registry: str, address: str) -> t.Iterator[str]:
     """Serve the archives of `directory` as those of `registry`, at a free port of `address`; the URL."""
     handler = type("Handler", (_Handler,), {"images": Images(directory), "registry": registry})
-    with http.server.ThreadingHTTPServer((address, 0), handler) as server:
+    six = ":" in address
+    family = socket.AF_INET6 if six else socket.AF_INET
+    servers = type("Servers", (http.server.ThreadingHTTPServer,), {"address_family": family})
+    with servers((address, 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{address}:{server.server_port}"
+            yield f"http://{f'[{address}]' if six else address}:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

@@ -4,6 +4,8 @@
 """The hosts of a running cluster as fixtures, from its inventory: --ansible-inventory, else inventories/lab.
 
 A test that takes `controller`, `member`, `balancer`, `worker` or `client` runs once for each host of that part.
+With two address families, one that takes `family` runs once for each family of pods and Services, and one that takes
+`host_family` once for each family of hosts.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import typing as t
 
 import pytest
 import testinfra
-from support import Cluster, Node, local, own_namespace
+from support import Cluster, Node, local, one_per_family, own_namespace
+from support import family as family_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMESPACE = "hardway-lab-test"
@@ -39,7 +42,9 @@ _ASKED = """{{ {
     | default((ansible_connection | default('ssh') is search('docker$')) | ternary(ansible_host, '')),
   'address': node_address | default(ansible_host | default('')),
   'pki': cluster_pki_directory | default(inventory_dir ~ '/pki'),
+  'pod_cidr': cluster_pod_cidr | default('10.200.0.0/16'),
   'service_cidr': cluster_service_cidr | default('10.32.0.0/24'),
+  'dns_address': cluster_dns_address | default('10.32.0.10'),
   'domain': cluster_domain | default('cluster.local'),
   'name': cluster_name | default('kubernetes-the-hard-way')} | to_json }}"""
 
@@ -93,7 +98,14 @@ def _node(path: str, name: str) -> Node:
         host = testinfra.get_host(f"docker://{known['container']}")
     else:
         host = testinfra.get_host(f"ansible://{name}?ansible_inventory={path}")
-    return Node(name, str(known["address"]), host)
+    return Node(name, one_per_family(known["address"]), host)
+
+
+def _families(path: str, fixture: str) -> list[str]:
+    """The families of pods and Services, or of hosts; the primary one first."""
+    known = _inventory(path)[_names(path, "controllers")[0]]
+    given = known["pod_cidr"] if fixture == "family" else known["address"]
+    return [family_of(one) for one in one_per_family(given)]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -113,6 +125,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture, part in PARTS.items():
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, _names(path, part), indirect=True, scope="session")
+    for fixture in ("family", "host_family"):
+        if fixture in metafunc.fixturenames and len(families := _families(path, fixture)) > 1:
+            metafunc.parametrize(fixture, families, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -137,12 +152,26 @@ client = _fixture("client")
 node = _fixture("node")
 
 
+def _family_fixture(name: str) -> t.Any:
+    @pytest.fixture(name=name, scope="session")
+    def pick(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
+        only = _families(pytestconfig.option.ansible_inventory, name)[0]
+        return str(getattr(request, "param", only))
+
+    return pick
+
+
+family = _family_fixture("family")
+host_family = _family_fixture("host_family")
+
+
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config, nodes: dict[str, Node]) -> Cluster:
     path = pytestconfig.option.ansible_inventory
     groups = {part: [nodes[name] for name in _names(path, part)] for part in PARTS.values()}
     known = _inventory(path)[groups["controllers"][0].name]
-    return Cluster(groups, pathlib.Path(known["pki"]).resolve(), known["service_cidr"], known["domain"], known["name"])
+    networks = (one_per_family(known[name]) for name in ("pod_cidr", "service_cidr", "dns_address"))
+    return Cluster(groups, pathlib.Path(known["pki"]).resolve(), *networks, known["domain"], known["name"])
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +204,13 @@ def pod_network(cluster: Cluster) -> str:
     found = {worker.out("ls", "/etc/cni/net.d").strip() for worker in cluster.workers}
     assert len(found) == 1, found
     return found.pop().removeprefix("10-").removesuffix(".conflist")
+
+
+@pytest.fixture
+def only_two_families(cluster: Cluster) -> None:
+    """For tests of what the second family adds."""
+    if len(cluster.families) < 2:
+        pytest.skip(f"pods and Services have {cluster.families[0]} alone")
 
 
 @pytest.fixture

@@ -40,11 +40,20 @@ find / /usr/local /var/lib/etcd /var/lib/kubelet /var/lib/containerd -xdev \
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A host: its name and address in the inventory, and the way to it."""
+    """A host: its name and addresses in the inventory, one per family, the primary one first; and the way to it."""
 
     name: str
-    address: str
+    addresses: tuple[str, ...]
     host: Host = dataclasses.field(compare=False, repr=False)
+
+    @property
+    def address(self) -> str:
+        """Return the primary address."""
+        return self.addresses[0]
+
+    def of(self, family: str) -> str:
+        """Return the address of a family, IPv4 or IPv6."""
+        return of_family(self.addresses, family)
 
     def run(self, *arguments: str) -> CommandResult:
         """Run a command, whatever its exit code."""
@@ -73,9 +82,17 @@ class Cluster:
 
     groups: dict[str, list[Node]]
     pki: pathlib.Path
-    service_cidr: str
+    #: One per family, the primary one first.
+    pod_cidrs: tuple[str, ...]
+    service_cidrs: tuple[str, ...]
+    dns_addresses: tuple[str, ...]
     domain: str
     name: str
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Return the families of pods and Services in Kubernetes' words, the primary one first."""
+        return tuple(family(cidr) for cidr in self.pod_cidrs)
 
     @property
     def controllers(self) -> list[Node]:
@@ -131,6 +148,27 @@ class Cluster:
     def etcdctl(self, member: Node, *arguments: str) -> bytes:
         """Run etcdctl on a member, over loopback. The output may not be text."""
         return member.raw("etcdctl", *ETCD_CREDENTIALS, "--endpoints=https://127.0.0.1:2379", *arguments)
+
+
+def one_per_family(given: str | t.Sequence[str]) -> tuple[str, ...]:
+    """Return what a setting has for each family: it is a list, or text with commas."""
+    return tuple(one.strip() for one in (given.split(",") if isinstance(given, str) else given))
+
+
+def family(address: str) -> str:
+    """Return the family of an address or a network, in Kubernetes' words."""
+    return "IPv6" if ":" in address else "IPv4"
+
+
+def of_family(addresses: t.Sequence[str], wanted: str) -> str:
+    """Return the only address of a family."""
+    [found] = [address for address in addresses if family(address) == wanted]
+    return found
+
+
+def in_url(address: str) -> str:
+    """Return an address as it stands before a port: in brackets, with IPv6 (RFC 3986)."""
+    return f"[{address}]" if family(address) == "IPv6" else address
 
 
 def own_namespace(cluster: Cluster, name: str, **labels: str) -> t.Iterator[str]:

@@ -82,7 +82,8 @@ class _Asker:
             content = base64.b64encode((self._directories[age] / file).read_bytes()).decode()
             self.node.out("sh", "-c", f"echo {content} | base64 --decode >{self._own}/{file}")
             words += [option, f"{self._own}/{file}"]
-        written = ("--output", "/dev/null", "--write-out", "%{http_code}")
+        # etcd does not speak HTTP/2 to its peers.
+        written = ("--http1.1", "--output", "/dev/null", "--write-out", "%{http_code}")
         return str(
             self.node.run("curl", "--silent", "--insecure", "--max-time", "5", *words, *written, *options, url).stdout
         )

@@ -30,7 +30,7 @@ def tls(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes
 @pytest.fixture(scope="session")
 def web(cluster: Cluster, namespace: str, tls: tuple[bytes, bytes]) -> servers.Web:
     """The web servers. They go with their namespace."""
-    cluster.apply(*servers.objects(namespace, *tls))
+    cluster.apply(*servers.objects(namespace, cluster.families, *tls))
     for workload in ("daemonset/web", "deployment/alone"):
         cluster.kubectl("rollout", "status", workload, f"--namespace={namespace}", "--timeout=120s")
     pods = servers.pods(cluster, namespace, "web")

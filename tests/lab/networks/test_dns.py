@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from playbook import run, variables
-from support import wait_until
+from support import in_url, wait_until
 
 if t.TYPE_CHECKING:
     from support import Cluster
@@ -90,7 +90,7 @@ def test_zones_and_hosts_of_their_own(cluster: Cluster, inventory: str, web: Web
         )
 
     assert unknown()
-    edit = variables(addons_dns_zones={ZONE: [f"{resolver}:5353"]}, addons_dns_hosts={registry: "192.0.2.8"})
+    edit = variables(addons_dns_zones={ZONE: [f"{in_url(resolver)}:5353"]}, addons_dns_hosts={registry: "192.0.2.8"})
     try:
         done = run(inventory, "--tags=addons", *edit)
         assert len(done.changed) == 1, done.changed

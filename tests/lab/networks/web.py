@@ -9,13 +9,16 @@ import base64
 import dataclasses
 import json
 import pathlib
+import re
 import typing as t
 
-from support import NGINX, local
+from support import NGINX, in_url, local, of_family
 
 if t.TYPE_CHECKING:
     from support import Cluster
 
+# What nginx listens at, for a port of its pod.
+LISTENS = {"IPv4": "listen {port};", "IPv6": "listen [::]:{port};"}
 BUSYBOX = "docker.io/library/busybox:1.35.0"
 HOST_PORT = 8085
 #: The group of an API that the web servers serve beside what the cluster has.
@@ -46,11 +49,11 @@ http {{
         "~\\"uid\\":\\"(?<found>[^\\"]+)\\"" $found;
     }}
     server {{
-        listen 80;
+        LISTEN 80
         location / {{ return 200 "$hostname $remote_addr\\n"; }}
     }}
     server {{
-        listen 443 ssl;
+        LISTEN 443 ssl
         ssl_certificate /etc/lab/tls/tls.crt;
         ssl_certificate_key /etc/lab/tls/tls.key;
         location / {{
@@ -75,10 +78,20 @@ class Pod:
     """A web server's pod. Its container `busybox` shares its network: what that one asks, the pod asks."""
 
     name: str
-    address: str
+    #: One per family, the primary one first.
+    addresses: tuple[str, ...]
     #: Name of the worker it runs on.
     worker: str
     container: str
+
+    @property
+    def address(self) -> str:
+        """Return the primary address."""
+        return self.addresses[0]
+
+    def of(self, family: str) -> str:
+        """Return the address of a family, IPv4 or IPv6."""
+        return of_family(self.addresses, family)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +103,9 @@ class Web:
     pods: list[Pod]
     alone: Pod
 
-    def ask(self, pod: Pod, url: str, *options: str) -> str:
-        """Return what a pod gets from an address."""
+    def ask(self, pod: Pod, asked: str, *options: str) -> str:
+        """Return what a pod gets from a name or an address."""
+        url = f"http://{in_url(asked)}/"
         # Debian's busybox crashes when wget itself is given the time.
         return self.run(pod, "timeout", "5", "wget", "-q", "-O", "-", *options, url)
 
@@ -100,9 +114,24 @@ class Web:
         namespace = f"--namespace={self.namespace}"
         return self.cluster.kubectl("exec", pod.name, namespace, "--container=busybox", "--", *command)
 
+    def found(self, pod: Pod, name: str, server: str = "") -> set[str]:
+        """Return the addresses of both families that a pod finds for a full DNS name.
+
+        :param server: address of the DNS server; the pod's own unless given.
+        """
+        answer = self.run(pod, "nslookup", name, *([server] if server else []))
+        # The address of the server stands before.
+        _server, named, addresses = answer.partition("Name:")
+        assert not named or addresses.split()[0] == name, answer
+        return set(re.findall(r"Address(?: \d+)?:\s+([0-9a-f.:]+)", addresses))
+
     def service(self, name: str) -> dict[str, t.Any]:
         """Return the specification of one of the web servers' Services."""
         return t.cast(dict[str, t.Any], self.cluster.get("service", name, f"--namespace={self.namespace}")["spec"])
+
+    def cluster_ip(self, name: str, family: str) -> str:
+        """Return the address of a family that one of the web servers' Services has."""
+        return of_family(self.service(name)["clusterIPs"], family)
 
     def node_port(self, service: str) -> int:
         """Return the port on which every worker answers for one of these Services."""
@@ -149,20 +178,31 @@ def _template(name: str, *, host_port: int = 0) -> dict[str, t.Any]:
     }
 
 
-def _service(name: str, app: str, **more: t.Any) -> dict[str, t.Any]:
+def service(name: str, app: str, **more: t.Any) -> dict[str, t.Any]:
     ports = [{"name": "http", "port": 80}, {"name": "https", "port": 443}]
-    return _object("v1", "Service", name, spec={"selector": {"app": app}, "ports": ports, **more})
+    # As many addresses as there are families; a Service has one unless it asks for more.
+    spec = {"selector": {"app": app}, "ports": ports, "ipFamilyPolicy": "PreferDualStack", **more}
+    return _object("v1", "Service", name, spec=spec)
 
 
 def _object(version: str, kind: str, name: str, **more: t.Any) -> dict[str, t.Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **more}
 
 
-def objects(namespace: str, tls_certificate: bytes, key: bytes) -> list[dict[str, t.Any]]:
+def nginx(families: t.Sequence[str]) -> str:
+    """Return the configuration of servers that listen at the addresses of these families."""
+
+    def listening(found: re.Match[str]) -> str:
+        return "\n        ".join(LISTENS[family].format(port=found[1]) for family in families)
+
+    return re.sub(r"LISTEN (.+)", listening, _NGINX)
+
+
+def objects(namespace: str, families: t.Sequence[str], tls_certificate: bytes, key: bytes) -> list[dict[str, t.Any]]:
     """Return what the web servers consist of."""
     tls = {"tls.crt": base64.b64encode(tls_certificate).decode(), "tls.key": base64.b64encode(key).decode()}
     made = [
-        _object("v1", "ConfigMap", "nginx", data={"nginx.conf": _NGINX}),
+        _object("v1", "ConfigMap", "nginx", data={"nginx.conf": nginx(families)}),
         _object("v1", "Secret", "tls", type="kubernetes.io/tls", data=tls),
         _object(
             "apps/v1",
@@ -176,11 +216,11 @@ def objects(namespace: str, tls_certificate: bytes, key: bytes) -> list[dict[str
             "alone",
             spec={"selector": {"matchLabels": {"app": "alone"}}, "template": _template("alone")},
         ),
-        _service("web", "web"),
-        _service("web-headless", "web", clusterIP="None"),
-        _service("web-node-port", "web", type="NodePort"),
-        _service("web-local", "web", type="NodePort", externalTrafficPolicy="Local"),
-        _service("alone", "alone"),
+        service("web", "web"),
+        service("web-headless", "web", clusterIP="None"),
+        service("web-node-port", "web", type="NodePort"),
+        service("web-local", "web", type="NodePort", externalTrafficPolicy="Local"),
+        service("alone", "alone"),
     ]
     for one in made:
         one["metadata"]["namespace"] = namespace
@@ -239,7 +279,7 @@ def pods(cluster: Cluster, namespace: str, app: str) -> list[Pod]:
     running = {
         pod["spec"]["nodeName"]: Pod(
             pod["metadata"]["name"],
-            pod["status"]["podIP"],
+            tuple(one["ip"] for one in pod["status"]["podIPs"]),
             pod["spec"]["nodeName"],
             next(
                 one["containerID"] for one in pod["status"]["containerStatuses"] if one["name"] == "busybox"

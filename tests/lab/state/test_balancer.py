@@ -10,7 +10,7 @@ import time
 import typing as t
 
 import pytest
-from support import local, wait_until
+from support import in_url, local, wait_until
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -114,5 +114,5 @@ def test_a_flood_from_one_pod_leaves_the_api_to_the_other_nodes(
 
 
 def test_health_proxy_does_not_name_its_version(cluster: Cluster, controller: Node) -> None:
-    asked = local("curl", "--silent", "--include", "--max-time", "5", f"http://{controller.address}/none-such")
+    asked = local("curl", "--silent", "--include", "--max-time", "5", f"http://{in_url(controller.address)}/none-such")
     assert re.search(r"^Server: nginx\r?$", asked.stdout, re.MULTILINE | re.IGNORECASE), asked.stdout

@@ -11,7 +11,7 @@ import secrets
 import typing as t
 
 import pytest
-from support import wait_until
+from support import in_url, wait_until
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 def test_members_have_started(cluster: Cluster, member: Node) -> None:
     listed = json.loads(cluster.etcdctl(member, "member", "list", "--write-out=json"))["members"]
     assert {one["name"]: (one["peerURLs"], one["clientURLs"], one.get("isLearner", False)) for one in listed} == {
-        node.name: ([f"https://{node.address}:2380"], [f"https://{node.address}:2379"], False)
+        node.name: ([f"https://{in_url(node.address)}:2380"], [f"https://{in_url(node.address)}:2379"], False)
         for node in cluster.members
     }
 
@@ -49,12 +49,12 @@ def test_nodes_are_ready(cluster: Cluster) -> None:
     nodes = cluster.get("nodes")["items"]
     seen = {
         node["metadata"]["name"]: (
-            next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP"),
+            [one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP"],
             next(one["status"] for one in node["status"]["conditions"] if one["type"] == "Ready"),
         )
         for node in nodes
     }
-    assert seen == {worker.name: (worker.address, "True") for worker in cluster.workers}
+    assert seen == {worker.name: (list(worker.addresses), "True") for worker in cluster.workers}
 
 
 def test_dns_is_rolled_out_on_different_nodes(cluster: Cluster) -> None:
@@ -90,13 +90,13 @@ def test_runtime_reads_the_hosts_files_of_registries(worker: Node) -> None:
     assert "http://127.0.0.1:9/v2/none/manifests/1" in pulled.stderr
 
 
-def test_health_proxy_answers_for_its_name_alone(cluster: Cluster, controller: Node) -> None:
-    url = f"http://{controller.address}/healthz"
+def test_health_proxy_answers_for_its_name_alone(cluster: Cluster, controller: Node, host_family: str) -> None:
+    server = f"http://{in_url(controller.of(host_family))}"
+    url = f"{server}/healthz"
     name = f"kubernetes.default.svc.{cluster.domain}"
     assert cluster.client.out("curl", "--silent", "--max-time", "5", "--header", f"Host: {name}", url) == "ok"
     status = ("curl", "--silent", "--max-time", "5", "--output", "/dev/null", "--write-out", "%{http_code}")
-    other = f"http://{controller.address}/api/v1/nodes"
-    assert cluster.client.out(*status, "--header", f"Host: {name}", other) == "404"
+    assert cluster.client.out(*status, "--header", f"Host: {name}", f"{server}/api/v1/nodes") == "404"
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import time
 import typing as t
 
 import pytest
-from support import wait_until
+from support import in_url, wait_until
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -69,7 +69,7 @@ def test_api_goes_on_and_health_tells(cluster: Cluster, controller: Node) -> Non
     def health() -> tuple[str, str]:
         asked = cluster.client.run(
             "curl", "--silent", "--max-time", "5", "--write-out", "\n%{http_code}", "--header", f"Host: {name}",
-            f"http://{controller.address}/healthz",
+            f"http://{in_url(controller.address)}/healthz",
         )  # fmt: skip
         body, _newline, status = asked.stdout.rpartition("\n")
         return status, body

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from support import in_url
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -30,25 +31,26 @@ def _answers(asker: Node, address: str, port: int) -> bool:
 
 def test_etcd(member: Node) -> None:
     listeners = _listeners(member)
-    assert listeners[2379] == {member.address, "127.0.0.1"}
-    assert listeners[2380] == {member.address}
+    assert listeners[2379] == {in_url(member.address), "127.0.0.1"}
+    assert listeners[2380] == {in_url(member.address)}
 
 
 @pytest.mark.parametrize("port", [80, 6443])
-def test_controller_serves(controller: Node, port: int) -> None:
+def test_controller_serves(cluster: Cluster, controller: Node, port: int, host_family: str) -> None:
     assert _listeners(controller)[port] <= EVERYWHERE
+    assert _answers(cluster.client, controller.of(host_family), port)
 
 
 @pytest.mark.parametrize("port", [10257, 10259])
 def test_controller_keeps_to_loopback(cluster: Cluster, controller: Node, port: int) -> None:
     assert _listeners(controller)[port] <= LOOPBACK
-    assert not _answers(cluster.client, controller.address, port)
+    assert not any(_answers(cluster.client, address, port) for address in controller.addresses)
 
 
 @pytest.mark.parametrize("port", [443, 6443])
-def test_load_balancer_serves(cluster: Cluster, balancer: Node, port: int) -> None:
+def test_load_balancer_serves(cluster: Cluster, balancer: Node, port: int, host_family: str) -> None:
     assert _listeners(balancer)[port] <= EVERYWHERE
-    assert _answers(cluster.client, balancer.address, port)
+    assert _answers(cluster.client, balancer.of(host_family), port)
 
 
 def test_load_balancer_serves_nothing_else(balancer: Node) -> None:
@@ -60,15 +62,15 @@ def test_load_balancer_serves_nothing_else(balancer: Node) -> None:
 @pytest.mark.parametrize("port", [10248, 10249, 10256])
 def test_worker_keeps_to_loopback(cluster: Cluster, worker: Node, port: int) -> None:
     assert _listeners(worker)[port] <= LOOPBACK
-    assert not _answers(cluster.client, worker.address, port)
+    assert not any(_answers(cluster.client, address, port) for address in worker.addresses)
 
 
-def test_worker_serves_the_kubelet_but_not_its_read_only_port(cluster: Cluster, worker: Node) -> None:
+def test_worker_serves_the_kubelet_but_not_its_read_only_port(cluster: Cluster, worker: Node, host_family: str) -> None:
     listeners = _listeners(worker)
     assert 10255 not in listeners
-    assert listeners[10250] <= EVERYWHERE | {worker.address}
-    assert _answers(cluster.client, worker.address, 10250)
-    assert not _answers(cluster.client, worker.address, 10255)
+    assert listeners[10250] <= EVERYWHERE | {in_url(address) for address in worker.addresses}
+    assert _answers(cluster.client, worker.of(host_family), 10250)
+    assert not _answers(cluster.client, worker.of(host_family), 10255)
 
 
 def _loopback_only(addresses: set[str]) -> bool:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 import typing as t
 
 import pytest
 import yaml
-from support import local
+from support import in_url, local
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -78,7 +79,16 @@ def _extensions(path: pathlib.Path) -> str:
 
 
 def _sans(path: pathlib.Path) -> set[str]:
-    return set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", _extensions(path)))
+    found = re.findall(r"(?:DNS|IP Address):([^,\s]+)", _extensions(path))
+    return {_canonical(name) for name in found}
+
+
+def _canonical(name: str) -> str:
+    """Return a name, or an address as the inventory has it: openssl writes every group of IPv6, in capitals."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name
 
 
 def test_directory_holds_what_the_article_makes(cluster: Cluster) -> None:
@@ -133,17 +143,17 @@ def test_subjects_usages_and_keys(cluster: Cluster) -> None:
 
 def test_nodes_are_named_by_name_and_address(cluster: Cluster) -> None:
     for worker in cluster.workers:
-        assert _sans(cluster.pki / f"{worker.name}-server.pem") == {worker.name, worker.address}
+        assert _sans(cluster.pki / f"{worker.name}-server.pem") == {worker.name, *worker.addresses}
     for node in cluster.members:
-        assert _sans(cluster.pki / f"etcd-{node.name}.pem") == {node.name, node.address, "127.0.0.1", "localhost"}
+        assert _sans(cluster.pki / f"etcd-{node.name}.pem") == {node.name, *node.addresses, "127.0.0.1", "localhost"}
 
 
 def test_api_is_named_by_every_name_it_has(cluster: Cluster) -> None:
-    first = cluster.service_cidr.split("/")[0].rsplit(".", 1)[0] + ".1"
-    names = {first, "127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}
+    first = {str(ipaddress.ip_network(cidr)[1]) for cidr in cluster.service_cidrs}
+    names = first | {"127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}
     names |= {f"kubernetes.default.svc.{cluster.domain}"}
     for node in (*cluster.controllers, *cluster.groups["lb"]):
-        names |= {node.name, node.address}
+        names |= {node.name, *node.addresses}
     assert _sans(cluster.pki / "kubernetes.pem") == names
 
 
@@ -156,7 +166,7 @@ def test_client_certificates_name_no_host(cluster: Cluster) -> None:
 
 def test_kubeconfigs_lead_where_they_should(cluster: Cluster) -> None:
     balancers = cluster.groups["lb"] or cluster.controllers
-    shared = f"https://{balancers[0].address}:6443"
+    shared = f"https://{in_url(balancers[0].address)}:6443"
     local_server = "https://127.0.0.1:6443"
     servers = {
         "admin": local_server,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from support import ETCD_CREDENTIALS, local
+from support import ETCD_CREDENTIALS, in_url, local
 
 if t.TYPE_CHECKING:
     from support import Cluster, Node
@@ -39,7 +39,7 @@ GCM, CBC = "ECDHE+AESGCM", "ECDHE+AES128+SHA1"
 
 def _handshake(node: Node, port: int, version: str, ciphers: str = "DEFAULT") -> str:
     """Return openssl's output for a handshake with one protocol version, which it may use itself, on the host."""
-    asked = f"openssl s_client -connect {node.address}:{port} -{version} -cipher {ciphers}:@SECLEVEL=0"
+    asked = f"openssl s_client -connect {in_url(node.address)}:{port} -{version} -cipher {ciphers}:@SECLEVEL=0"
     done = node.run("sh", "-c", f"{asked} </dev/null 2>&1")
     return str(done.stdout)
 
@@ -71,10 +71,12 @@ def test_ciphers_on_loopback(controller: Node, port: int) -> None:
 
 
 def test_etcd_refuses_plain_http(member: Node) -> None:
-    done = member.run("curl", "--silent", "--show-error", "--max-time", "5", f"http://{member.address}:2379/health")
+    done = member.run(
+        "curl", "--silent", "--show-error", "--max-time", "5", f"http://{in_url(member.address)}:2379/health"
+    )
     assert done.rc != 0
     assert "healthy" not in done.stdout and "true" not in done.stdout
-    endpoint = f"--endpoints=https://{member.address}:2379"
+    endpoint = f"--endpoints=https://{in_url(member.address)}:2379"
     secured = member.run("etcdctl", endpoint, *ETCD_CREDENTIALS, "endpoint", "health")
     assert secured.rc == 0, secured.stderr
 
@@ -82,7 +84,7 @@ def test_etcd_refuses_plain_http(member: Node) -> None:
 @pytest.mark.parametrize("port", [2379, 2380])
 def test_etcd_refuses_those_without_certificate(member: Node, port: int) -> None:
     # TLS 1.2 says it in the handshake; with 1.3 the refusal comes only after it.
-    command = f"openssl s_client -connect {member.address}:{port} -tls1_2 -CAfile /etc/etcd/ca.pem"
+    command = f"openssl s_client -connect {in_url(member.address)}:{port} -tls1_2 -CAfile /etc/etcd/ca.pem"
     refused = member.run("sh", "-c", f"{command} </dev/null 2>&1")
     assert " alert " in refused.stdout
     known = member.out(
@@ -110,8 +112,8 @@ def _status(url: str, *options: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["pods", "metrics", "logs/", "run/a/b/c"])
-def test_kubelet_refuses_anonymous_requests(worker: Node, path: str) -> None:
-    assert _status(f"https://{worker.address}:10250/{path}") == "401"
+def test_kubelet_refuses_anonymous_requests(worker: Node, path: str, host_family: str) -> None:
+    assert _status(f"https://{in_url(worker.of(host_family))}:10250/{path}") == "401"
 
 
 def test_kubelet_refuses_a_known_user_without_the_right(cluster: Cluster, worker: Node) -> None:
@@ -119,20 +121,21 @@ def test_kubelet_refuses_a_known_user_without_the_right(cluster: Cluster, worker
     kubeconfig = cluster.pki / "kube-scheduler.kubeconfig"
     assert kubeconfig.exists()
     options = ("--cert", str(cluster.pki / "kube-scheduler.pem"), "--key", str(cluster.pki / "kube-scheduler-key.pem"))
-    assert _status(f"https://{worker.address}:10250/pods", *options) == "403"
+    assert _status(f"https://{in_url(worker.address)}:10250/pods", *options) == "403"
 
 
 @pytest.mark.parametrize("path", ["livez", "readyz", "healthz"])
-def test_api_gives_strangers_health(controller: Node, path: str) -> None:
-    assert _status(f"https://{controller.address}:6443/{path}") == "200"
+def test_api_gives_strangers_health(controller: Node, path: str, host_family: str) -> None:
+    assert _status(f"https://{in_url(controller.of(host_family))}:6443/{path}") == "200"
 
 
 @pytest.mark.parametrize("path", ["version", "api", "livez/ping", "metrics", "api/v1/namespaces/default/secrets"])
 def test_api_gives_strangers_nothing_else(cluster: Cluster, path: str) -> None:
-    servers = [node.address for part in ("controllers", "lb") for node in cluster.groups[part]]
-    assert {_status(f"https://{address}:6443/{path}") for address in servers} == {"401"}
+    nodes = [node for part in ("controllers", "lb") for node in cluster.groups[part]]
+    servers = [address for node in nodes for address in node.addresses]
+    assert {_status(f"https://{in_url(address)}:6443/{path}") for address in servers} == {"401"}
 
 
 def test_profiling_is_off(cluster: Cluster, controller: Node) -> None:
     options = ("--cert", str(cluster.pki / "admin.pem"), "--key", str(cluster.pki / "admin-key.pem"))
-    assert _status(f"https://{controller.address}:6443/debug/pprof/", *options) == "404"
+    assert _status(f"https://{in_url(controller.address)}:6443/debug/pprof/", *options) == "404"

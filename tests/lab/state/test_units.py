@@ -81,6 +81,7 @@ def test_no_unit_has_failed(node: Node) -> None:
     assert node.out("systemctl", "list-units", "--state=failed", "--plain", "--no-legend") == ""
 
 
-def test_swap_is_off_and_forwarding_on(worker: Node) -> None:
-    assert worker.out("cat", "/proc/sys/net/ipv4/ip_forward").strip() == "1"
+def test_swap_is_off_and_forwarding_on(worker: Node, family: str) -> None:
+    forwarding = {"IPv4": "ipv4/ip_forward", "IPv6": "ipv6/conf/all/forwarding"}[family]
+    assert worker.out("cat", f"/proc/sys/net/{forwarding}").strip() == "1"
     assert worker.run("grep", "-E", r"^[^#]\S*\s+\S+\s+swap\s", "/etc/fstab").rc == 1

@@ -13,7 +13,7 @@ if t.TYPE_CHECKING:
     from support import Cluster, Node
 
 # Prints each address and port that answers a connection.
-ASK = 'for to in $TARGETS; do nc -w 2 ${to%:*} ${to#*:} </dev/null 2>&1 | grep -q "nc:" || echo $to; done'
+ASK = 'for to in $TARGETS; do nc -w 2 ${to%:*} ${to##*:} </dev/null 2>&1 | grep -q "nc:" || echo $to; done'
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,11 @@ def test_an_ordinary_pod_reaches_what_is_meant_for_it(cluster: Cluster, namespac
     # 22: how one comes to work on the host.
     ports = set().union(*(_ports(node) for node in nodes)) - {22}
     assert {2379, 2380, 6443, 10250} <= ports
-    targets = " ".join(f"{node.address}:{port}" for node in nodes for port in sorted(ports))
-    expected = {f"{node.address}:{port}" for node in nodes for port in _meant(cluster, node)}
+    # Under the addresses of the families that pods have.
+    targets = " ".join(f"{node.of(one)}:{port}" for node in nodes for one in cluster.families for port in sorted(ports))
+    expected = {
+        f"{node.of(one)}:{port}" for node in nodes for one in cluster.families for port in _meant(cluster, node)
+    }
     for pod in pods:
         asked = ("exec", pod, f"--namespace={namespace}", "--", "env", f"TARGETS={targets}", "sh", "-c", ASK)
         assert set(cluster.kubectl(*asked).split()) == expected, pod

@@ -11,14 +11,18 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import typing as t
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "smoke_test"
@@ -83,8 +87,8 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def web(serving: t.Any) -> t.Iterator[int]:
-    """The port of a server that stands for the health proxy, and for the Service on each worker."""
+def web_handler() -> type[http.server.BaseHTTPRequestHandler]:
+    """Answers as the health proxy, and as the Service on each worker."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -97,7 +101,13 @@ def web(serving: t.Any) -> t.Iterator[int]:
         def log_message(self, *_arguments: t.Any) -> None:
             pass
 
-    with serving(Handler) as running:
+    return Handler
+
+
+@pytest.fixture(scope="module")
+def web(serving: t.Any, web_handler: type[http.server.BaseHTTPRequestHandler]) -> t.Iterator[int]:
+    """The port of a server that stands for the health proxy, and for the Service on each worker."""
+    with serving(web_handler) as running:
         yield running.server_port
 
 
@@ -107,12 +117,19 @@ def smoke(
     *,
     stored: bytes = b"k8s:enc:secretbox:v1:key1:\xff\x00",
     health: int | None = None,
+    cluster_ips: str = "10.32.0.99",
+    more: dict[str, t.Any] | None = None,
+    second: tuple[str, ...] = (),
     **answers: tuple[int, str, str],
 ) -> tuple[int, str, list[str]]:
-    """Run the role; return its exit code, its output, and what kubectl was asked."""
+    """Run the role; return its exit code, its output, and what kubectl was asked.
+
+    :param more: of the specification.
+    :param second: addresses of each worker, beside its primary one.
+    """
     log = directory / "asked"
     log.touch()
-    answer = json.dumps({**ANSWERS, "get service nginx": (0, f"10.32.0.99 {web}", ""), **answers})
+    answer = json.dumps({**ANSWERS, "get service nginx": (0, f"{web} {cluster_ips}", ""), **answers})
     etcd = json.dumps({"kvs": [{"value": base64.b64encode(stored).decode()}]})
     programs = {
         "timeout": TIMEOUT,
@@ -134,8 +151,10 @@ def smoke(
         "pod_network": "bridge",
         "domain": "cluster.local",
         "api_service_address": "10.32.0.1",
+        **(more or {}),
     }
-    addresses = {"ctl01": f"127.0.0.1:{health or web}", "wrk01": "127.0.0.1", "wrk02": "127.0.0.1"}
+    workers = {name: ["127.0.0.1", *second] for name in ("wrk01", "wrk02")}
+    addresses = {"ctl01": [f"127.0.0.1:{health or web}"], **workers}
     variables = {
         "ansible_python_interpreter": sys.executable,
         "cluster": {"spec": spec},
@@ -331,6 +350,73 @@ def test_an_address_stands_in_brackets_where_a_url_needs_them() -> None:
     loader = DataLoader()
     variables = loader.load_from_file(str(ROLE / "vars" / "main.yml"), trusted_as_template=True)
     addresses = {"ctl01": "10.0.0.11", "wrk01": "fd00::21"}
-    seen = {"cluster": {"spec": {"topology": {"addresses": addresses}}}}
-    found = Templar(loader=loader, variables=seen).template(variables[ADDRESSES])
-    assert found == {"ctl01": "10.0.0.11", "wrk01": "[fd00::21]"}
+    seen: dict[str, t.Any] = {"cluster": {"spec": {"topology": {"addresses": addresses}}}}
+    found = Templar(loader=loader, variables={**variables, **seen}).template(variables[ADDRESSES])
+    assert found == {"ctl01": ["10.0.0.11"], "wrk01": ["[fd00::21]"]}
+    seen["cluster"]["spec"]["topology"]["all_addresses"] = {"ctl01": ["10.0.0.11", "fd00::11"]}
+    found = Templar(loader=loader, variables={**variables, **seen}).template(variables[ADDRESSES])
+    assert found == {"ctl01": ["10.0.0.11", "[fd00::11]"]}
+
+
+class _BothFamilies(http.server.ThreadingHTTPServer):
+    """A server at every address of this machine."""
+
+    address_family = socket.AF_INET6
+
+
+@pytest.fixture
+def web_of_both(web_handler: type[http.server.BaseHTTPRequestHandler]) -> t.Iterator[int]:
+    """The port of such a server as `web` is."""
+    try:
+        running = _BothFamilies(("::", 0), web_handler)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running.server_port
+        running.shutdown()
+
+
+def test_every_way_is_tried_in_each_family(tmp_path: pathlib.Path, web_of_both: int) -> None:
+    answers = {
+        "get pods": (0, "wrk01 nginx-a 10.200.0.2 fd00::2\nwrk02 nginx-b 10.200.1.2 fd00:1::2\n", ""),
+        "exec nginx-a --container=busybox -- wget -q -O - http://[fd00:1::2]": WELCOME,
+        "exec nginx-b --container=busybox -- wget -q -O - http://[fd00::2]": WELCOME,
+        "exec deployment/busybox -- wget -q -O - http://[fd01::99]": WELCOME,
+    }
+    code, output, asked = smoke(
+        tmp_path,
+        web_of_both,
+        cluster_ips="10.32.0.99 fd01::99",
+        more={"ip_families": ["IPv4", "IPv6"]},
+        second=("[::1]",),
+        **answers,
+    )
+    assert code == 0, output
+    assert {line.rpartition(" ")[2] for line in asked if "wget" in line} == {
+        *("http://10.200.0.2", "http://10.200.1.2", "http://[fd00::2]", "http://[fd00:1::2]"),
+        *("http://10.32.0.99", "http://[fd01::99]", "http://nginx"),
+    }
+    said = output[output.index("Show the checks and their results") :]
+    for line in (
+        "10.200.0.2 on wrk01 asked 10.200.1.2 on wrk02",
+        "fd00:1::2 on wrk02 asked fd00::2 on wrk01",
+        "http://[fd01::99] says Welcome to nginx",
+        f"wrk02: http://127.0.0.1:{web_of_both} says Welcome to nginx",
+        f"wrk02: http://[::1]:{web_of_both} says Welcome to nginx",
+    ):
+        assert line in said
+
+
+@pytest.mark.parametrize(("families", "listens"), [(["IPv4"], False), (["IPv4", "IPv6"], True), (["IPv6"], True)])
+def test_the_web_server_listens_in_each_family(families: list[str], listens: bool) -> None:
+    found = Role("smoke_test", "client", __smoke_test_families=families).template("objects.yaml.j2")
+    objects = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(found)}
+    assert (("ConfigMap", "nginx") in objects) is listens
+    assert objects["Service", "nginx"]["spec"]["ipFamilyPolicy"] == "PreferDualStack"
+    pod = objects["Deployment", "nginx"]["spec"]["template"]["spec"]
+    mounts = {one["name"] for one in pod["containers"][0]["volumeMounts"]}
+    assert mounts == {one["name"] for one in pod["volumes"]}
+    assert ("ipv6" in mounts) is listens
+    if listens:
+        assert "listen [::]:80;" in objects["ConfigMap", "nginx"]["data"]["ipv6.conf"]

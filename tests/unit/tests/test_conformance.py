@@ -151,6 +151,24 @@ def test_the_part_matches_its_tests_and_no_others() -> None:
     assert all("[Conformance]" in name for name in names)
 
 
+def test_the_tests_of_two_families_are_those_of_their_feature_without_sctp() -> None:
+    given = suite.read(["--dual", "--skip=slow"])
+    [focus], skip = given.focus, re.compile("|".join(given.skip))
+    name = "[sig-network] [Feature:IPv6DualStack] should create service with ipv6 cluster ip"
+    assert re.search(focus, name) and not skip.search(name)
+    assert not re.search(focus, "[sig-network] Services should provide secure master service [Conformance]")
+    sctp = "[sig-network] [Feature:IPv6DualStack] should function for pod-Service: sctp [Feature:SCTPConnectivity]"
+    assert re.search(focus, sctp) and skip.search(sctp)
+    assert skip.search("something slow")
+
+
+def test_the_whole_suite_is_what_is_run_unless_said() -> None:
+    assert suite.read([]).focus == [suite.CONFORMANCE]
+    assert suite.read(["--focus=DNS", "--focus=Jobs"]).focus == ["DNS", "Jobs"]
+    with pytest.raises(SystemExit):
+        suite.read(["--focus=DNS", "--dual"])
+
+
 def test_every_exception_has_a_name_and_a_reason() -> None:
     for name, reason in suite.read_reasons(CONFORMANCE / "cannot_pass.yml").items():
         assert name.startswith("[sig-")

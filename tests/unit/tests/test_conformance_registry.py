@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import pathlib
+import socket
 import sys
 import tarfile
 import typing as t
@@ -94,3 +95,14 @@ def test_a_head_request_has_no_body(url: str) -> None:
     with urllib.request.urlopen(request, timeout=10) as response:
         assert int(response.headers["Content-Length"]) > 100
         assert response.read() == b""
+
+
+def test_hosts_of_ipv6_alone_reach_it(tmp_path: pathlib.Path) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6 on its loopback")
+    with registry.serve(tmp_path, "example.org", "::1") as url:
+        assert url.startswith("http://[::1]:")
+        assert get(f"{url}/v2/")[0] == b""
