@@ -100,11 +100,12 @@ def _made(
     hosts = {name: {"node_address": address} for name, address in addresses.items()}
     variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"vars": variables, "hosts": hosts}}))
+    tasks = yaml.safe_load((ROLE / "tasks" / "present.yml").read_text())
     play = {
         "hosts": "all",
         "gather_facts": False,
         "vars_files": [str(ROLE / "defaults" / "main.yml"), str(ROLE / "vars" / "main.yml")],
-        "tasks": yaml.safe_load((ROLE / "tasks" / "present.yml").read_text())[:2],
+        "tasks": [task for task in tasks if any(key.startswith("community.docker.") for key in task)],
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
     done = ansible_playbook("play.yml")
