@@ -16,11 +16,12 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.examples import ADDRESSES
 from ansible_collections.hardway.kubernetes.tests.unit.plugins.module_utils._cluster.test_authentication import (
     WRONG,
     authenticator,
 )
-from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import Role
+from ansible_collections.hardway.kubernetes.tests.unit.roles.rendering import ROLES, Role
 from api_server import Api, refusal, serving
 from conftest import CATALOGUE, Programs
 
@@ -172,6 +173,28 @@ def test_the_smoke_tests_pods_fit_the_strictest_level(api):
         given = {"metadata": {**pod["metadata"], "name": f"pod-{number}"}, "spec": pod["spec"]}
         status, answer, headers = api.ask("POST", f"{place}/pods", given)
         assert (status, headers["Warning"]) == (201, None), answer
+
+
+BOTH = {
+    "hosts": {
+        host: {"node_address": f"{address},fd00::{address.rpartition('.')[2]}"} for host, address in ADDRESSES.items()
+    },
+    "cluster_pod_cidr": "10.200.0.0/16,fd00:200::/48",
+    "cluster_service_cidr": "10.32.0.0/24,fd00:32::/112",
+    "cluster_dns_address": "10.32.0.10,fd00:32::a",
+}
+
+
+def test_services_of_both_address_families(programs, tmp_path):
+    texts = (ROLES / "addons" / "templates" / "coredns.yaml.j2").read_text(encoding="utf-8").split("---\n")
+    (text,) = (one for one in texts if "kind: Service\n" in one)
+    dns = yaml.safe_load(Role("addons", "ctl01", **BOTH).filled_in(text))
+    with serving((programs.path("kube-apiserver"), programs.path("etcd")), tmp_path, **BOTH) as server:
+        status, answer, _headers = server.ask("POST", "/api/v1/namespaces/kube-system/services", dns)
+        assert status == 201, answer
+        assert answer["spec"]["clusterIPs"] == ["10.32.0.10", "fd00:32::a"]
+        own = server.ask("GET", "/api/v1/namespaces/default/services/kubernetes")[1]
+        assert own["spec"]["clusterIPs"] == ["10.32.0.1"]
 
 
 def _recorded(api: Api, number: int) -> list[dict[str, t.Any]]:

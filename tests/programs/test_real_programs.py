@@ -32,6 +32,7 @@ VALUES = {
         "audit-log-maxage": 30,
         "audit-log-maxbackup": 3,
         "audit-log-maxsize": 100,
+        "bind-address": "0.0.0.0",
         "enable-admission-plugins": "NodeRestriction",
         "etcd-servers": "https://127.0.0.1:1",
         "event-ttl": "1h",
@@ -46,6 +47,8 @@ VALUES = {
         "cluster-cidr": "10.200.0.0/16",
         "cluster-name": "kubernetes",
         "node-cidr-mask-size": 24,
+        "node-cidr-mask-size-ipv4": None,
+        "node-cidr-mask-size-ipv6": None,
         "terminated-pod-gc-threshold": 1000,
         "service-cluster-ip-range": "10.32.0.0/24",
     },
@@ -178,6 +181,27 @@ def test_the_flags_of_our_roles_are_accepted_and_nothing_is_started_or_written(c
         listening.listen()
         assert check(program) is None
     assert sorted(os.listdir(tmp_path)) == ["config", "kubeconfig", "unit.service"]
+
+
+@pytest.mark.parametrize(
+    ("program", "flags"),
+    [
+        ("kube-apiserver", {"service_cluster_ip_range": "10.32.0.0/24,fd00:32::/112", "bind_address": "::"}),
+        (
+            "kube-controller-manager",
+            {
+                "cluster_cidr": "10.200.0.0/16,fd00:200::/48",
+                "service_cluster_ip_range": "10.32.0.0/24,fd00:32::/112",
+                "node_cidr_mask_size": None,
+                "node_cidr_mask_size_ipv4": 24,
+                "node_cidr_mask_size_ipv6": 64,
+            },
+        ),
+        ("kubelet", {"node_ip": "10.240.0.21,fd00:10:240::21"}),
+    ],
+)
+def test_the_flags_of_both_address_families_are_accepted(check, program, flags):
+    assert check(program, **flags) is None
 
 
 @pytest.mark.parametrize("program", ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"])
