@@ -206,6 +206,14 @@ spec:
           description: URL on a controller itself.
           type: str
           sample: https://127.0.0.1:6443
+        local_kubectl:
+          description: Beginning of a command of the administrator on a controller, which asks the API server beside it.
+          type: list
+          elements: str
+          sample:
+            - /usr/local/bin/kubectl
+            - --kubeconfig=/var/lib/kubernetes/admin.kubeconfig
+            - --cache-dir=/run/kubectl
         balanced:
           description: Whether there are several API servers, and RV(spec.api.server) may lead to any of them.
           type: bool
