@@ -256,6 +256,14 @@ spec:
           description: Primary address and port of each API server, by host.
           type: dict
           sample: {"ctl01": "10.240.0.11:6443", "ctl02": "10.240.0.12:6443"}
+        local_kubectl:
+          description: Beginning of a command of the administrator on a controller, which asks the API server beside it.
+          type: list
+          elements: str
+          sample:
+            - /usr/local/bin/kubectl
+            - --kubeconfig=/var/lib/kubernetes/admin.kubeconfig
+            - --cache-dir=/run/kubectl
         balanced:
           description: Whether there are several API servers, and RV(spec.api.server) may lead to any of them.
           type: bool

@@ -65,6 +65,16 @@ class Node:
         assert result.rc == 0, f"{self.name}: {shlex.join(arguments)} exits with {result.rc}: {result.stderr.strip()}"
         return str(result.stdout)
 
+    def put(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
+        """Write a file, and its directory where that is missing.
+
+        :param mode: set before the content is there.
+        """
+        encoded = base64.b64encode(content.encode() if isinstance(content, str) else content).decode()
+        file, directory = shlex.quote(path), shlex.quote(str(pathlib.PurePosixPath(path).parent))
+        made = f"mkdir --parents {directory} && : >{file} && chmod {mode:o} {file}"
+        self.out("sh", "-c", f"{made} && echo {encoded} | base64 --decode >{file}")
+
     def interface(self, address: str) -> str:
         """Return the interface through which packets for an address leave."""
         return self.out("ip", "-oneline", "route", "get", address).partition(" dev ")[2].split()[0]

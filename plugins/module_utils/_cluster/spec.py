@@ -52,6 +52,13 @@ Spec = dict[str, t.Any]
 
 #: Where API servers and load balancers listen.
 API_PORT = 6443
+# The administrator's kubectl on a controller asks the API server beside it. It caches the description of the API in a
+# directory that the next boot clears, and so leaves nothing in root's home directory.
+_LOCAL_KUBECTL = (
+    "/usr/local/bin/kubectl",
+    "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig",
+    "--cache-dir=/run/kubectl",
+)
 #: Where etcd's members listen for clients.
 ETCD_CLIENT_PORT = 2379
 #: The cipher suites of every server in TLS 1.2, by the names of Go's crypto/tls: authenticated encryption, and a new
@@ -99,6 +106,7 @@ def _api(shape: Topology, settings: Settings, readings: t.Mapping[str, Reading])
         "server": server,
         "local_server": f"https://127.0.0.1:{API_PORT}",
         "endpoints": {host: host_port(shape["addresses"][host], API_PORT) for host in shape["controllers"]},
+        "local_kubectl": list(_LOCAL_KUBECTL),
         "names": api_names(shape, settings),
         "administrators": ADMINISTRATORS,
         "balanced": len(shape["controllers"]) > 1 and not leads_to_one(server, shape["controllers"], shape),

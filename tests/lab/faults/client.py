@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import itertools
 import json
@@ -72,8 +71,8 @@ class Load:
 
     def __enter__(self) -> Load:
         self.cluster.kubectl("delete", "configmap", "load", f"--namespace={self.namespace}", "--ignore-not-found")
-        script = base64.b64encode((pathlib.Path(__file__).parent / "load.py").read_bytes()).decode()
-        self.client.out("sh", "-c", f"rm -f {_LOG}*; echo {script} | base64 --decode >{_SCRIPT}")
+        self.client.out("sh", "-c", f"rm -f {_LOG}*")
+        self.client.put(_SCRIPT, (pathlib.Path(__file__).parent / "load.py").read_bytes())
         self.client.out(
             "systemd-run", f"--unit={_UNIT}", "--collect", "--setenv=HOME=/root",
             "python3", _SCRIPT, _LOG, "/root/.kube/config", self.namespace, self.way,

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import pathlib
 import typing as t
@@ -73,9 +72,10 @@ class Visitors:
         self.failed: list[str] = []
 
     def __enter__(self) -> Visitors:
-        script = base64.b64encode((pathlib.Path(__file__).parent / "visit.py").read_bytes()).decode()
+        script = (pathlib.Path(__file__).parent / "visit.py").read_bytes()
         for worker in self._workers:
-            worker.out("sh", "-c", f"rm -f {_LOG}*; echo {script} | base64 --decode >{_SCRIPT}")
+            worker.out("sh", "-c", f"rm -f {_LOG}*")
+            worker.put(_SCRIPT, script)
             unit = ("systemd-run", f"--unit={_UNIT}", "--collect")
             worker.out(*unit, "python3", _SCRIPT, _LOG, self._address)
             wait_until(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import pathlib
 import re
@@ -68,12 +67,6 @@ class WayOut:
         return re.findall(r"Request \(.*?\): \S+ (\S+) HTTP", log)
 
 
-def put(host: Node, path: str, content: str) -> None:
-    """Write a file on a host."""
-    encoded = base64.b64encode(content.encode()).decode()
-    host.out("sh", "-c", f"umask 022; echo {encoded} | base64 --decode >{path}")
-
-
 def start(host: Node, directory: pathlib.Path) -> WayOut:
     """Install and start both.
 
@@ -95,10 +88,9 @@ def start(host: Node, directory: pathlib.Path) -> WayOut:
     assert done.returncode == 0, done.stderr
     host.out("mkdir", "-p", DIRECTORY)
     for name in ("tls.pem", "tls.key"):
-        put(host, f"{DIRECTORY}/{name}", (directory / name).read_text(encoding="utf-8"))
-    put(host, f"{DIRECTORY}/mirror.py", SERVER.format(directory=DIRECTORY, port=MIRROR_PORT))
-    put(
-        host,
+        host.put(f"{DIRECTORY}/{name}", (directory / name).read_text(encoding="utf-8"))
+    host.put(f"{DIRECTORY}/mirror.py", SERVER.format(directory=DIRECTORY, port=MIRROR_PORT))
+    host.put(
         f"{DIRECTORY}/tinyproxy.conf",
         CONFIGURATION.format(port=PORT, address=host.address, network=NETWORK, mirror_port=MIRROR_PORT),
     )
@@ -131,7 +123,7 @@ def shut_in(worker: Node, way: WayOut) -> None:
     outside = worker.interface("192.0.2.1")
     # As many firewalls do: without an answer, so that programs wait as long as they are set to.
     worker.out("iptables", "-w", "-I", "OUTPUT", *_closed(outside))
-    put(worker, "/usr/local/share/ca-certificates/lab-mirror.crt", way.authority)
+    worker.put("/usr/local/share/ca-certificates/lab-mirror.crt", way.authority)
     worker.out("update-ca-certificates")
 
 

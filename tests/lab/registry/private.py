@@ -75,11 +75,6 @@ def _issue(directory: pathlib.Path, address: str) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def _put(host: Node, path: str, content: str) -> None:
-    encoded = base64.b64encode(content.encode()).decode()
-    host.out("sh", "-c", f"umask 077; echo {encoded} | base64 --decode >{path}")
-
-
 def start(host: Node, directory: pathlib.Path) -> Registry:
     """Install and start an empty registry on a host.
 
@@ -97,8 +92,8 @@ def start(host: Node, directory: pathlib.Path) -> Registry:
     password = secrets.token_urlsafe(24)
     host.out("mkdir", "-p", f"{DIRECTORY}/certs")
     for name in ("tls.pem", "tls.key"):
-        _put(host, f"{DIRECTORY}/{name}", (directory / name).read_text(encoding="utf-8"))
-    _put(host, f"{DIRECTORY}/certs/ca.crt", (directory / "ca.pem").read_text(encoding="utf-8"))
+        host.put(f"{DIRECTORY}/{name}", (directory / name).read_text(encoding="utf-8"), mode=0o600)
+    host.put(f"{DIRECTORY}/certs/ca.crt", (directory / "ca.pem").read_text(encoding="utf-8"), mode=0o600)
     host.out("sh", "-c", f"htpasswd -Bbn {USER} {password} >{DIRECTORY}/htpasswd")
     tls = {"certificate": f"{DIRECTORY}/tls.pem", "key": f"{DIRECTORY}/tls.key"}
     configuration = {
@@ -108,7 +103,7 @@ def start(host: Node, directory: pathlib.Path) -> Registry:
         "auth": {"htpasswd": {"realm": "lab", "path": f"{DIRECTORY}/htpasswd"}},
     }
     # YAML has JSON in it.
-    _put(host, f"{DIRECTORY}/config.yml", json.dumps(configuration))
+    host.put(f"{DIRECTORY}/config.yml", json.dumps(configuration), mode=0o600)
     host.out(
         "systemd-run", f"--unit={UNIT}", "--collect", "--quiet", "docker-registry", "serve", f"{DIRECTORY}/config.yml"
     )

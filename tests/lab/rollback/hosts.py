@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
@@ -33,7 +32,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalo
 _LOG = "/var/tmp/watch.log"
 _SCRIPT = "/var/tmp/watch.py"
 _UNIT = "hardway-watch"
-_SCRIPT_TEXT = base64.b64encode((pathlib.Path(__file__).parent / "watch.py").read_bytes()).decode()
+_WATCH = pathlib.Path(__file__).parent / "watch.py"
 # A program that says what is wrong with it.
 _BROKEN = b"#!/bin/sh\necho this version does not run >&2\nexit 1\n"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -89,7 +88,8 @@ class Watch:
     def __enter__(self) -> Watch:
         checks = json.dumps([[self._part.unit, *self._part.check]])
         for node in self._hosts:
-            node.out("sh", "-c", f"rm -f {_LOG}*; echo {_SCRIPT_TEXT} | base64 --decode >{_SCRIPT}")
+            node.out("sh", "-c", f"rm -f {_LOG}*")
+            node.put(_SCRIPT, _WATCH.read_bytes())
             node.out("systemd-run", f"--unit={_UNIT}", "--collect", "--quiet", "python3", _SCRIPT, _LOG, checks)
         for node in self._hosts:
             wait_until(
@@ -131,9 +131,8 @@ def broken_program(part: Part, cluster: Cluster) -> dict[str, t.Any]:
     url = program["url"].format(**values)
     content = _archive([name.format(**values) for name in program["files"]]) if program.get("files") else _BROKEN
     path = f"{MIRROR}/{url.removeprefix('https://')}"
-    encoded = base64.b64encode(content).decode()
     for node in part.hosts(cluster):
-        node.out("sh", "-c", f"mkdir -p {path.rpartition('/')[0]} && echo {encoded} | base64 --decode >{path}")
+        node.put(path, content)
     return {"cluster_mirror": f"file://{MIRROR}", "cluster_checksums": {url: hashlib.sha256(content).hexdigest()}}
 
 

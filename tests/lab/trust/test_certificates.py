@@ -8,7 +8,6 @@ A new certificate needs a row here.
 
 from __future__ import annotations
 
-import base64
 import json
 import pathlib
 import typing as t
@@ -76,8 +75,7 @@ def asker(request: pytest.FixtureRequest, cluster: Cluster) -> t.Iterator[Node]:
     node.out("install", "--directory", "--mode=0700", DIRECTORY)
     try:
         for path in [*cluster.pki.glob("*.pem"), ASK]:
-            content = base64.b64encode(path.read_bytes()).decode()
-            node.out("sh", "-c", f"echo {content} | base64 --decode > {DIRECTORY}/{path.name}")
+            node.put(f"{DIRECTORY}/{path.name}", path.read_bytes())
         yield node
     finally:
         node.out("rm", "-r", DIRECTORY)

@@ -59,6 +59,11 @@ def test_api(parts, addresses, changes, server):
     found = spec(topology(addresses=addresses, **parts), **changes)
     assert found["api"]["server"] == server
     assert found["api"]["local_server"] == "https://127.0.0.1:6443"
+    assert found["api"]["local_kubectl"] == [
+        "/usr/local/bin/kubectl",
+        "--kubeconfig=/var/lib/kubernetes/admin.kubeconfig",
+        "--cache-dir=/run/kubectl",
+    ]
     leaf = next(entry for entry in found["certificates"]["certificates"] if entry["name"] == "kubernetes")
     assert found["api"]["names"] == leaf["hosts"]
     servers = {entry["path"]: entry["server"] for entry in found["kubeconfigs"]}
