@@ -98,7 +98,7 @@ def node_prefix_lengths(value: object, pods: object) -> list[int]:
 def normalized(settings: t.Mapping[str, t.Any], pods: object) -> dict[str, t.Any]:
     """Return settings with those of one value per family as one text each, with commas, in their usual form.
 
-    What is not an address, network or number stays as it is, for those who say so.
+    Anything else stays as it is: preflight says what is wrong with it.
 
     :param pods: the pod networks, on which the default of the prefix length depends.
     """

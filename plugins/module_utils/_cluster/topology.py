@@ -38,7 +38,7 @@ def node_addresses(variables: t.Mapping[str, object]) -> list[str]:
     """Return a host's addresses: those of ``node_address``, else ``ansible_host`` when that is an IP address.
 
     ``node_address`` has one address, or one of each family, the primary one first. IPv6 addresses are written in one
-    way only (RFC 5952), so that addresses can be compared. What is not an address stays as it is.
+    way only (RFC 5952), so that addresses can be compared. Anything else stays as it is.
     """
     given = variables.get("node_address")
     if given:
