@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import pathlib
 import shutil
 import subprocess
@@ -79,8 +78,7 @@ class _Asker:
         """
         words = []
         for option, file in (("--cert", f"{name}.pem"), ("--key", f"{name}-key.pem")):
-            content = base64.b64encode((self._directories[age] / file).read_bytes()).decode()
-            self.node.out("sh", "-c", f"echo {content} | base64 --decode >{self._own}/{file}")
+            self.node.put(f"{self._own}/{file}", (self._directories[age] / file).read_bytes(), 0o600)
             words += [option, f"{self._own}/{file}"]
         # etcd does not speak HTTP/2 to its peers.
         written = ("--http1.1", "--output", "/dev/null", "--write-out", "%{http_code}")
