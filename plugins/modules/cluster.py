@@ -231,7 +231,7 @@ spec:
           type: list
           elements: str
         listen_address:
-          description: What a program listens on that all addresses reach, V(::) where the host has IPv6.
+          description: Address that reaches a program through each address of the host, V(::) where it has IPv6.
           type: str
           sample: 0.0.0.0
         programs:

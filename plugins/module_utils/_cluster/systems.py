@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The systems of hosts that the roles are made for, and what the roles take from them.
 
-This is the one place that names a system or its packages. What a host may have or not whatever its system is, is read
-from the host instead: systemd-resolved, the version of cgroups, the backend of iptables, kernel modules, swap.
+This is the one place that names a system or its packages. Properties that do not follow from the system are read from
+the host: systemd-resolved, the version of cgroups, the backend of iptables, kernel modules, swap.
 """
 
 from __future__ import annotations

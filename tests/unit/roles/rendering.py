@@ -23,6 +23,7 @@ class Role:
     :param hosts: variables of single hosts.
     :param parts: hosts by part, where they are others than the article's.
     :param pki: the identity of the PKI directory.
+    :param own: variables that the role keeps to itself, by their names without its prefix.
     :param variables: settings of all hosts.
     """
 
@@ -34,6 +35,7 @@ class Role:
         hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
         parts: t.Mapping[str, list[str]] | None = None,
         pki: identity.PkiIdentity | None = None,
+        own: t.Mapping[str, t.Any] | None = None,
         **variables: t.Any,
     ) -> None:
         self._name = name
@@ -45,16 +47,20 @@ class Role:
             path = self._directory / kind / "main.yml"
             if path.exists():
                 seen |= loader.load_from_file(str(path), trusted_as_template=True)
-        self._templar = Templar(loader=loader, variables={**seen, **variables})
+        private = {f"__{name}_{key}": value for key, value in (own or {}).items()}
+        self._templar = Templar(loader=loader, variables={**seen, **variables, **private})
 
     def value(self, name: str) -> t.Any:
         """Return a variable with its templates filled in."""
         return self._templar.template(trust_as_template("{{ " + name + " }}"))
 
+    def own(self, name: str) -> t.Any:
+        """Return a variable that the role keeps to itself, by its name without the role's prefix."""
+        return self.value(f"__{self._name}_{name}")
+
     def flags(self) -> dict[str, t.Any]:
         """Return the flags of the role's program, with those of the user; None for one that is left out."""
-        own, further = f"__{self._name}_flags", f"{self._name}_extra_flags"
-        return t.cast(dict[str, t.Any], {**self.value(own), **self.value(further)})
+        return t.cast(dict[str, t.Any], {**self.own("flags"), **self.value(f"{self._name}_extra_flags")})
 
     def files(self) -> dict[str, str]:
         """Return the files that the role's first task renders, by their path on the host."""

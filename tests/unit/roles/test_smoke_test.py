@@ -145,12 +145,14 @@ def smoke(
         "etcd": ["localhost"],
         "workers": ["wrk01", "wrk02"],
         "addresses": {"ctl01": "127.0.0.1"},
+        "all_addresses": {"ctl01": ["127.0.0.1"]},
     }
     spec = {
         "topology": topology,
         "pod_network": "bridge",
         "domain": "cluster.local",
         "api_service_address": "10.32.0.1",
+        "ip_families": ["IPv4"],
         **(more or {}),
     }
     workers = {name: ["127.0.0.1", *second] for name in ("wrk01", "wrk02")}
@@ -349,13 +351,10 @@ def test_weave_net_connects_every_worker_to_all_others(peers: list[dict[str, t.A
 def test_an_address_stands_in_brackets_where_a_url_needs_them() -> None:
     loader = DataLoader()
     variables = loader.load_from_file(str(ROLE / "vars" / "main.yml"), trusted_as_template=True)
-    addresses = {"ctl01": "10.0.0.11", "wrk01": "fd00::21"}
-    seen: dict[str, t.Any] = {"cluster": {"spec": {"topology": {"addresses": addresses}}}}
+    addresses = {"ctl01": ["10.0.0.11", "fd00::11"], "wrk01": ["fd00::21"]}
+    seen = {"cluster": {"spec": {"topology": {"all_addresses": addresses}}}}
     found = Templar(loader=loader, variables={**variables, **seen}).template(variables[ADDRESSES])
-    assert found == {"ctl01": ["10.0.0.11"], "wrk01": ["[fd00::21]"]}
-    seen["cluster"]["spec"]["topology"]["all_addresses"] = {"ctl01": ["10.0.0.11", "fd00::11"]}
-    found = Templar(loader=loader, variables={**variables, **seen}).template(variables[ADDRESSES])
-    assert found == {"ctl01": ["10.0.0.11", "[fd00::11]"]}
+    assert found == {"ctl01": ["10.0.0.11", "[fd00::11]"], "wrk01": ["[fd00::21]"]}
 
 
 class _BothFamilies(http.server.ThreadingHTTPServer):
@@ -408,9 +407,12 @@ def test_every_way_is_tried_in_each_family(tmp_path: pathlib.Path, web_of_both: 
         assert line in said
 
 
-@pytest.mark.parametrize(("families", "listens"), [(["IPv4"], False), (["IPv4", "IPv6"], True), (["IPv6"], True)])
-def test_the_web_server_listens_in_each_family(families: list[str], listens: bool) -> None:
-    found = Role("smoke_test", "client", __smoke_test_families=families).template("objects.yaml.j2")
+@pytest.mark.parametrize(
+    ("pod_cidr", "listens"),
+    [("10.200.0.0/16", False), ("10.200.0.0/16,fd00:200::/56", True), ("fd00:200::/56", True)],
+)
+def test_the_web_server_listens_in_each_family(pod_cidr: str, listens: bool) -> None:
+    found = Role("smoke_test", "client", cluster_pod_cidr=pod_cidr).template("objects.yaml.j2")
     objects = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(found)}
     assert (("ConfigMap", "nginx") in objects) is listens
     assert objects["Service", "nginx"]["spec"]["ipFamilyPolicy"] == "PreferDualStack"

@@ -102,7 +102,7 @@ def written(
             continue
         extra: dict[str, t.Any] = {"cluster_pod_network": network}
         if name == "pod_network":
-            extra |= {**nodes(*parts), "__pod_network_interface_mtu": 0}
+            extra |= {**nodes(*parts), "own": {"interface_mtu": 0}}
         role = Role(name, host, hosts=hosts, **settings, **extra)
         found[f"{template} of {host} with {network}"] = role.template(template)
     return {**found, **_worker(hosts, **settings), **_objects(hosts, **settings), **_spec(hosts, **settings)}
@@ -110,10 +110,10 @@ def written(
 
 def _worker(hosts: t.Mapping[str, t.Mapping[str, t.Any]], **settings: t.Any) -> dict[str, t.Any]:
     worker = Role("worker", "wrk01", hosts=hosts, **settings)
-    kubelet = worker.value("__worker_kubelet_config | combine(__worker_kubelet_address)")
-    proxy = worker.value("__worker_kube_proxy_config | combine(__worker_kube_proxy_address)")
+    kubelet = {**worker.own("kubelet_config"), **worker.own("kubelet_address")}
+    proxy = {**worker.own("kube_proxy_config"), **worker.own("kube_proxy_address")}
     return {
-        "kubelet flags": {"node-ip": worker.value("__worker_kubelet_flags")["node-ip"]},
+        "kubelet flags": {"node-ip": worker.own("kubelet_flags")["node-ip"]},
         "kubelet": {key: kubelet[key] for key in ("address", "clusterDNS", "healthzBindAddress") if key in kubelet},
         "kube-proxy": {key: value for key, value in proxy.items() if key.endswith(("Address", "CIDR", "Addresses"))},
     }
@@ -124,7 +124,7 @@ def _objects(hosts: t.Mapping[str, t.Mapping[str, t.Any]], **settings: t.Any) ->
     coredns = (ROLES / "addons" / "templates" / "coredns.yaml.j2").read_text(encoding="utf-8").split("---\n")
     (text,) = (one for one in coredns if "kind: Service\n" in one)
     service = yaml.safe_load(Role("addons", "ctl01", hosts=hosts, **settings).filled_in(text))
-    network = Role("pod_network", "ctl01", hosts=hosts, **settings, __pod_network_authorities="")
+    network = Role("pod_network", "ctl01", hosts=hosts, own={"authorities": ""}, **settings)
     flannel = {one["kind"]: one for one in yaml.safe_load_all(network.template("flannel.yaml.j2"))}
     container = flannel["DaemonSet"]["spec"]["template"]["spec"]["containers"][0]
     return {
