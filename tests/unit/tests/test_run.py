@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import run
-from run import CLASSES, PARTS, Part, Result, chosen, drawn_by, hindrance, out_of_time, table, work_tree
+from run import Result, chosen, drawn_by, hindrance, out_of_time, table, work_tree
+from run_parts import CLASSES, PARTS, Part, Stage
 
 FAILED = Result("FAILED", "make it", 1.0)
 
@@ -150,7 +151,7 @@ def test_parts_draw_by_the_seed_of_the_run() -> None:
     assert run.environment("a")["FUZZ_SEED"].isdigit()
 
 
-def part(stage: run.Stage, name: str = "it", **more: t.Any) -> Part:
+def part(stage: Stage, name: str = "it", **more: t.Any) -> Part:
     return Part(name, ("it",), stage, 1, "that it works", **more)
 
 
@@ -163,7 +164,7 @@ def part(stage: run.Stage, name: str = "it", **more: t.Any) -> Part:
         ("own lab", {"fast", "own hosts"}),
     ],
 )
-def test_what_a_failure_keeps_from_running(failed: run.Stage, runs: set[str]) -> None:
+def test_what_a_failure_keeps_from_running(failed: Stage, runs: set[str]) -> None:
     results = {part("fast", "fine"): Result("ok"), part(failed, "bad"): FAILED}
     hindered = {stage: hindrance(part(stage), results) for stage in ("fast", "lab", "own hosts", "own lab")}
     assert {stage for stage, why in hindered.items() if not why} == runs
