@@ -296,10 +296,10 @@ PARTS = (
         "dual stack",
         ("test-families FAMILIES=dual NETWORK=flannel",),
         "own lab",
-        30,
+        10,
         "the network part with flannel under the IPv4 and the IPv6 address of pods, Services and hosts; the state of "
         "such hosts; a second run changes nothing",
-        "full",
+        "drawn",
     ),
     Part(
         "dual stack bridge",
@@ -359,19 +359,19 @@ PARTS = (
             "lab-down",
         ),
         "own lab",
-        30,
+        10,
         "Ansible reaches the hosts by SSH as an ordinary user, with sudo and a password; Debian 12 and 13 in one "
         "cluster: it is built, is as any other, a second run changes nothing, a worker leaves",
-        "full",
+        "drawn",
     ),
     Part(
         "own machines",
         ("lab-down", f"lab-hosts CONNECTION=ssh {_TWO_SYSTEMS}", "test-own-machines", "lab-down"),
         "own lab",
-        30,
+        10,
         "an ordinary user takes the README's steps for machines of one's own literally, from a clone; the installed "
         "archive, with the requirements alone, changes nothing; backup, restore, a worker leaves",
-        "full",
+        "drawn",
     ),
     Part(
         "every broken change",

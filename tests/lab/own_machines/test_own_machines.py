@@ -114,13 +114,16 @@ def test_the_steps_of_the_readme_build_a_cluster(user: OrdinaryUser, cluster: Cl
         script += [f"echo '$' {json.dumps(command)}", command]
         if command == copies:
             script.append(f"cp -r ~/edited/. {INVENTORY}/")
+        if "plan.yml" in command:
+            # It writes nothing, not even where the first run keeps its certificates.
+            script.append(f"test ! -e {INVENTORY}/.cluster")
     output = user.run(
         "\n".join(script), seconds=2700, ANSIBLE_BECOME_PASSWORD_FILE=str(user.home / "become_password")
     ).text()
     runs = output.split("$ ansible-playbook ")
     assert [run.split()[0] for run in runs[1:]] == ["playbooks/plan.yml", "playbooks/site.yml", "playbooks/smoke.yml"]
     plan, site, _smoke = runs[1:]
-    assert _changes(plan) == 0
+    assert "is built on 6 hosts" in plan
     assert _changes(site) > 0
     for worker in cluster.workers:
         assert cluster.ready(worker) == "True"
