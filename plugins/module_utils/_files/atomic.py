@@ -30,12 +30,16 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import 
 __all__ = (
     "AtomicDirectory",
     "Attributes",
+    "NOT_YET",
     "NewFile",
     "attribute_problems",
     "fix_attributes",
     "replace_link",
     "write_file",
 )
+
+# The id of an account that an earlier step of a real run creates, in a check run.
+NOT_YET = -2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,10 +94,10 @@ def attribute_problems(path: str, attributes: Attributes) -> list[str]:
     mode = stat.S_IMODE(found.st_mode)
     if mode != attributes.mode:
         problems.append(f"mode of {name} is {mode:04o} instead of {attributes.mode:04o}")
-    if attributes.uid is not None and found.st_uid != attributes.uid:
-        problems.append(f"owner of {name} is {found.st_uid} instead of {attributes.uid}")
-    if attributes.gid is not None and found.st_gid != attributes.gid:
-        problems.append(f"group of {name} is {found.st_gid} instead of {attributes.gid}")
+    for kind, has, wanted in (("owner", found.st_uid, attributes.uid), ("group", found.st_gid, attributes.gid)):
+        if wanted is not None and has != wanted:
+            account = "one that is created first" if wanted == NOT_YET else wanted
+            problems.append(f"{kind} of {name} is {has} instead of {account}")
     return problems
 
 

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._errors import FileError
 from ansible_collections.hardway.kubernetes.plugins.module_utils._files.atomic import (
+    NOT_YET,
     Attributes,
     attribute_problems,
     fix_attributes,
@@ -25,8 +26,6 @@ __all__ = ("HostFiles", "Outcome", "SECRET_MARKS")
 
 # Content that is never shown, whatever the caller says about it.
 SECRET_MARKS = (b"PRIVATE KEY-----", b"client-key-data:", b"Authorization = ")
-# An account that an earlier task makes in a real run.
-_LATER = -2
 
 
 class Outcome(t.NamedTuple):
@@ -196,7 +195,9 @@ class HostFiles:
         )
         uid = os.geteuid() if wanted.uid is None else wanted.uid
         gid = os.getegid() if wanted.gid is None else wanted.gid
-        return Attributes(uid=_LATER if missing_owner else uid, gid=_LATER if missing_group else gid, mode=wanted.mode)
+        return Attributes(
+            uid=NOT_YET if missing_owner else uid, gid=NOT_YET if missing_group else gid, mode=wanted.mode
+        )
 
 
 def _exists(lookup: t.Callable[[str], t.Any], name: str | None) -> bool:

@@ -187,7 +187,11 @@ def test_an_unknown_account(tmp_path, kind):
 
 
 def test_check_mode_expects_an_account_that_an_earlier_task_makes(tmp_path):
-    assert converge(tmp_path / "unit", "one", owner="no-such-name", check=True).changes == ["created"]
+    path = tmp_path / "unit"
+    assert converge(path, "one", owner="no-such-name", check=True).changes == ["created"]
+    converge(path, "one")
+    (change,) = converge(path, "one", owner="no-such-name", check=True).changes
+    assert change == f"owner of unit is {os.getuid()} instead of one that is created first"
 
 
 def test_the_directory_must_be_there(tmp_path):
