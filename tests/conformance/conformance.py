@@ -176,6 +176,7 @@ class Target:
     kubeconfig: str
     architecture: str
     mirror: str
+    workers: int
     address: str
 
 
@@ -274,6 +275,8 @@ def run_suite(programs: pathlib.Path, target: Target, given: argparse.Namespace,
         str(programs / "e2e.test"),
         "--",
         "--provider=skeleton",
+        # Tests that need several nodes skip themselves unless they are told.
+        f"--num-nodes={target.workers}",
         f"--kubeconfig={target.kubeconfig}",
         f"--kubectl-path={programs / 'kubectl'}",
         f"--report-dir={folder}",
