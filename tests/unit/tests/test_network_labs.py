@@ -43,7 +43,7 @@ def test_weave_is_refused_with_ipv6(families: str, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("network", ["bridge", "flannel"])
 def test_the_settings_reach_the_inventory_of_the_lab(network: str, families: str) -> None:
     given = dict(variable.split("=", 1) for variable in networks.size(network, families))
-    made = inventory(int(given["CONTROLLERS"]), 2, 1, given["FAMILIES"], "", *given["SETTINGS"].split())
+    made = inventory(int(given["CONTROLLERS"]), 2, 1, "", *given["SETTINGS"].split(), families=given["FAMILIES"])
     host = made["all"]["children"]["workers"]["hosts"]["wrk01"]
     assert host["cluster_pod_network"] == network
     pods = [ipaddress.ip_network(one) for one in host["cluster_pod_cidr"].split(",")]
