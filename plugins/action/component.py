@@ -20,6 +20,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._host.programs 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._host.units import UNIT_DIRECTORY
 from ansible_collections.hardway.kubernetes.plugins.module_utils._pki.bundles import bundle
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils import vaults
+from ansible_collections.hardway.kubernetes.plugins.plugin_utils.noting import subject
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.run_notes import RunNotes, changed_files
 from ansible_collections.hardway.kubernetes.plugins.plugin_utils.turns import Turns
 
@@ -53,7 +54,7 @@ class ActionModule(ActionBase):
             raise
         result = self._call(arguments, task_vars, turn="ask")
         if self._task.check_mode:
-            self._note_steps(result, component, host)
+            self._note_steps(result, component, subject(self, task_vars))
         asked: dict[str, t.Any] = {}
         if "needs_packages" in result:
             # apt decides: a package that is installed under another name is not a change.

@@ -537,3 +537,12 @@ def test_check_mode_adds_to_the_plan_of_the_run(hosts):
         {"host": "ctl01", "component": "etcd", "steps": ["restart etcd.service"], "effect": "one host at a time"},
         {"host": "ctl02", "component": "etcd", "steps": ["start etcd.service"], "effect": ""},
     ]
+
+
+def test_the_plan_names_the_host_that_a_task_is_delegated_to(action):
+    made = action(check=True)
+    made._task.delegate_to = "localhost"
+    done = {"changed": True, "steps": ["write /pki/encryption-config.yaml"]}
+    with mock.patch.object(made, "_execute_module", return_value=done):
+        made.run(task_vars={"inventory_hostname": "ctl01"})
+    assert [note["host"] for note in run_notes.RunNotes("steps").read()] == ["localhost"]
