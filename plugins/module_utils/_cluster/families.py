@@ -28,8 +28,9 @@ __all__ = (
     "normalized",
 )
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# `|` between classes needs Python 3.10, and ansible-test has older ones in mind.
+Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007
+Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]  # noqa: UP007
 
 #: The name of each family, as a Service of Kubernetes has it in ``ipFamilies``, by the IP version.
 FAMILIES = {4: "IPv4", 6: "IPv6"}

@@ -35,7 +35,7 @@ def test_an_upgrade_that_is_killed_is_finished(
     wanted = variables(cluster_release=new)
     chance = random.Random(SEED)
     struck = 0
-    with Versions(cluster) as versions, serving.during(f"upgrade to {new}, killed", costs_a_member=True, seconds=120):
+    with serving.during(f"upgrade to {new}, killed", costs_a_member=True, seconds=120), Versions(cluster) as versions:
         for _number in range(KILLS):
             after = chance.uniform(20, 90)
             in_time = killed(inventory, *wanted, after=after)

@@ -52,7 +52,7 @@ def test_upgrade(
         run(inventory, *variables(cluster_release=new, cluster_plan_file=str(plan)), playbook="playbooks/plan.yml")
         assert '"component": "drain"' in plan.read_text()
         changes = serving.during(f"upgrade {before} -> {new}", costs_a_member=True, seconds=120)
-        with Versions(cluster) as versions, changes:
+        with changes, Versions(cluster) as versions:
             done = run(inventory, *wanted)
         assert versions.looks > 60
         assert len(versions.servers) > 1
