@@ -460,14 +460,14 @@ PARTS = (
         "rotate_authorities",
         30,
         "every authority is rotated under a writing client, and what the old one signed is refused afterwards",
-        "drawn",
+        "full",
     ),
     _life(
         "keys are rotated",
         "rotate_keys",
         30,
         "every key is rotated under a writing client, killed on the way and continued; etcdctl finds no old key",
-        "drawn",
+        "full",
     ),
     _life("expired", "expired", 30, "a cluster whose certificates have expired is healed by one run", "full"),
     Part(
