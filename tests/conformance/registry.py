@@ -26,6 +26,7 @@ from collection import make_importable
 make_importable()
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.catalogue import image_archive
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import host_port
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -154,14 +155,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def serve(directory: pathlib.Path, registry: str, address: str) -> t.Iterator[str]:
     """Serve the archives of `directory` as those of `registry`, at a free port of `address`; the URL."""
     handler = type("Handler", (_Handler,), {"images": Images(directory), "registry": registry})
-    six = ":" in address
-    family = socket.AF_INET6 if six else socket.AF_INET
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     servers = type("Servers", (http.server.ThreadingHTTPServer,), {"address_family": family})
     with servers((address, 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{f'[{address}]' if six else address}:{server.server_port}"
+            yield f"http://{host_port(address, server.server_port)}"
         finally:
             server.shutdown()
             thread.join()

@@ -87,14 +87,12 @@ def run(inventory: str, *arguments: str, playbook: str = "playbooks/site.yml", s
     return ran
 
 
-def killed(inventory: str, *arguments: str, after: float, playbook: str = "playbooks/site.yml") -> bool:
-    """Run a playbook and kill it, with all that it started on the control node.
+def start(inventory: str, *arguments: str, playbook: str = "playbooks/site.yml") -> subprocess.Popen[bytes]:
+    """Start a run that :func:`kill` can end.
 
     :param arguments: as those of :func:`run`.
-    :param after: seconds.
-    :returns: whether it was still running.
     """
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command(inventory, *arguments, playbook=playbook),
         cwd=ROOT,
         env=environment(),
@@ -103,13 +101,28 @@ def killed(inventory: str, *arguments: str, after: float, playbook: str = "playb
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(after)
+
+
+def kill(process: subprocess.Popen[bytes]) -> bool:
+    """Kill a run, with all that it started on the control node; return whether it was still running."""
     struck = process.poll() is None
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return struck
+
+
+def killed(inventory: str, *arguments: str, after: float, playbook: str = "playbooks/site.yml") -> bool:
+    """Run a playbook and kill it, with all that it started on the control node.
+
+    :param arguments: as those of :func:`run`.
+    :param after: seconds.
+    :returns: whether it was still running.
+    """
+    process = start(inventory, *arguments, playbook=playbook)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(after)
+    return kill(process)
 
 
 def wipe(inventory: str, host: str) -> None:

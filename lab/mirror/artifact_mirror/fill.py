@@ -39,7 +39,7 @@ def program_state(mirror: Path, program: Program) -> str:
     """The state of a program's place; BUILT where the file is right and the catalogue has another sum for it."""
     place = program_place(mirror, program)
     state = place.state()
-    own = state == RIGHT and program.sha256 is not None and checksums.file_sum(place.file) != program.sha256
+    own = state == RIGHT and program.sha256 is not None and place.said_sum() != program.sha256
     return BUILT if own else state
 
 

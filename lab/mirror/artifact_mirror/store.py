@@ -31,14 +31,18 @@ class Place:
     # A check beside the sum; it returns what is wrong, or an empty string.
     objection: Callable[[Path], str] = field(default=lambda path: "")
 
+    def said_sum(self) -> str | None:
+        """The sum that the checksum file says; None where it says none."""
+        try:
+            return find_checksum(self.checksum_file.read_text(encoding="utf-8"), self.file.name)
+        except FileNotFoundError:
+            return None
+
     def state(self) -> str:
         """RIGHT, MISSING, or what is wrong with the file."""
         if not self.file.is_file():
             return MISSING
-        try:
-            expected = find_checksum(self.checksum_file.read_text(encoding="utf-8"), self.file.name)
-        except FileNotFoundError:
-            expected = None
+        expected = self.said_sum()
         if expected is None:
             return "without a sum"
         if checksums.file_sum(self.file) != expected:

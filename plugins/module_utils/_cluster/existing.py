@@ -12,7 +12,12 @@ import re
 import typing as t
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.etcd_damage import REPLACE
-from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import canonical, entries
+from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import (
+    NETWORKS,
+    PER_FAMILY,
+    canonical,
+    entries,
+)
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading, Status
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import ETCD_PEER_PORT, Topology, url
@@ -31,9 +36,6 @@ _OVERRIDES = {
     "cluster_domain": ("worker_kubelet_config", "clusterDomain"),
     "etcd_data_directory": ("etcd_extra_flags", "data-dir"),
 }
-# Settings with a value for each address family.
-_NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
-_PER_FAMILY = (*_NETWORKS, "cluster_dns_address", "cluster_node_prefix_length")
 _PORTS = re.compile(r"(\d+)(?:([-+])(\d+))?")
 
 
@@ -76,7 +78,7 @@ def _made_with(host: str, facts: Reading, settings: Settings) -> list[str]:
         if _same(variable, found, wanted) or _is_free(variable, facts, settings):
             continue
         start = f"{host}: the cluster on it was made with {name}={found}, the inventory says {wanted}"
-        if variable in _NETWORKS and _count(found) != _count(wanted):
+        if variable in NETWORKS and _count(found) != _count(wanted):
             problems.append(
                 f"{start}; a run does not add an address family to an existing cluster or take one away: put the old "
                 "value back, or build a new cluster"
@@ -97,7 +99,7 @@ def _count(text: str) -> int:
 
 def _same(variable: str, found: str, wanted: str) -> bool:
     """Whether a setting has the value that a host's files have: addresses and networks are compared as such."""
-    if variable not in _PER_FAMILY:
+    if variable not in PER_FAMILY:
         return found == wanted
     # Where the number of families differs, the networks say so.
     if variable == "cluster_node_prefix_length" and _count(found) != _count(wanted):

@@ -15,7 +15,9 @@ import typing as t
 
 __all__ = (
     "FAMILIES",
+    "NETWORKS",
     "NODE_PREFIX_LENGTHS",
+    "PER_FAMILY",
     "Address",
     "Network",
     "bracketed",
@@ -26,6 +28,7 @@ __all__ = (
     "networks",
     "node_prefix_lengths",
     "normalized",
+    "parsed",
 )
 
 # `|` between classes needs Python 3.10, and ansible-test has older ones in mind.
@@ -37,7 +40,10 @@ FAMILIES = {4: "IPv4", 6: "IPv6"}
 #: Prefix length of a node's part of the pod network, in bits, by the IP version: Kubernetes' own defaults.
 NODE_PREFIX_LENGTHS = {4: 24, 6: 64}
 _LENGTHS = "cluster_node_prefix_length"
-_SETTINGS = ("cluster_pod_cidr", "cluster_service_cidr", "cluster_dns_address", _LENGTHS)
+#: The settings that are networks.
+NETWORKS = ("cluster_pod_cidr", "cluster_service_cidr")
+#: The settings that have a value for each family.
+PER_FAMILY = (*NETWORKS, "cluster_dns_address", _LENGTHS)
 
 
 def entries(value: object) -> list[str]:
@@ -57,6 +63,14 @@ def canonical(entry: str) -> str:
         except ValueError:
             continue
     return entry
+
+
+def parsed(value: object) -> Address | None:
+    """Return an address; None for anything else."""
+    try:
+        return ipaddress.ip_address(str(value))
+    except ValueError:
+        return None
 
 
 def networks(value: object) -> list[Network]:
@@ -104,7 +118,7 @@ def normalized(settings: t.Mapping[str, t.Any], pods: object) -> dict[str, t.Any
     :param pods: the pod networks, on which the default of the prefix length depends.
     """
     found = dict(settings)
-    for name in _SETTINGS:
+    for name in PER_FAMILY:
         if name in found and found[name] is not None:
             found[name] = ",".join(canonical(entry) for entry in entries(found[name]))
     if found.get(_LENGTHS) == "":

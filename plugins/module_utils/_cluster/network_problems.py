@@ -16,6 +16,7 @@ from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.famili
     entries,
     family,
     node_prefix_lengths,
+    parsed,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.topology import Topology
@@ -28,13 +29,6 @@ _PODS, _SERVICES, _LENGTHS = "cluster_pod_cidr", "cluster_service_cidr", "cluste
 # Both are IPv6's: the API server and the controller manager keep one bit of memory for each address or node network.
 _SERVICE_BITS = 20
 _NODE_NETWORK_BITS = 16
-
-
-def _parsed(text: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
 
 
 def _unusable(host: str, address: Address) -> list[str]:
@@ -66,9 +60,9 @@ def _addresses(host: str, shape: Topology) -> list[str]:
         return [f"{host}: has no address; set node_address to the IP address other hosts reach it at"]
     problems = []
     for text in texts:
-        address = _parsed(text)
+        address = parsed(text)
         problems += _unusable(host, address) if address else [f"{host}: node_address {text!r} is not an IP address"]
-    return problems + _twice(f"{host}: node_address", "address", [text for text in texts if _parsed(text)])
+    return problems + _twice(f"{host}: node_address", "address", [text for text in texts if parsed(text)])
 
 
 def address_problems(shape: Topology) -> list[str]:
@@ -82,7 +76,7 @@ def address_problems(shape: Topology) -> list[str]:
                 "digits, '-' and '.', at most 63 characters"
             )
         problems += _addresses(host, shape)
-        for address in dict.fromkeys(filter(_parsed, shape["all_addresses"][host])):
+        for address in dict.fromkeys(filter(parsed, shape["all_addresses"][host])):
             owners.setdefault(address, []).append(host)
     return problems + [
         f"{' and '.join(hosts)}: have the same node_address {address}; each host needs its own"
@@ -180,7 +174,7 @@ def network_problems(shape: Topology, settings: Settings) -> list[str]:
     problems += [
         f"{host}: node_address {address} lies in {name} {network}; host, pod and service networks must be apart"
         for host in shape["hosts"]
-        for address in filter(None, map(_parsed, shape["all_addresses"][host]))
+        for address in filter(None, map(parsed, shape["all_addresses"][host]))
         for name, found in networks.items()
         for network in found
         if address in network
@@ -238,7 +232,7 @@ def _dns_addresses(value: t.Any, services: t.Sequence[Network]) -> list[str]:
 
 
 def _dns_address(text: t.Any, service: Network) -> list[str]:
-    address = _parsed(str(text))
+    address = parsed(text)
     if address is None:
         return [f"cluster_dns_address: {text!r} is not an IP address"]
     if service.num_addresses < 16:

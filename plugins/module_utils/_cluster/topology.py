@@ -63,6 +63,7 @@ def topology(
     :param parts: hosts by part, one list for each of :data:`PARTS`.
     """
     hosts = list(dict.fromkeys(host for part in PARTS for host in parts[part]))
+    addresses = {host: node_addresses(host_variables[host]) for host in hosts}
     return {
         "controllers": list(parts["controllers"]),
         "etcd": list(parts["etcd"]),
@@ -70,8 +71,8 @@ def topology(
         "workers": list(parts["workers"]),
         "clients": list(parts["clients"]),
         "hosts": hosts,
-        "addresses": {host: node_address(host_variables[host]) for host in hosts},
-        "all_addresses": {host: node_addresses(host_variables[host]) for host in hosts},
+        "addresses": {host: next(iter(found), None) for host, found in addresses.items()},
+        "all_addresses": addresses,
     }
 
 

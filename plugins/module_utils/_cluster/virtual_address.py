@@ -11,10 +11,11 @@ import urllib.parse
 
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.families import (
     FAMILIES,
+    NETWORKS,
     Address,
     Network,
     entries,
-    family,
+    parsed,
 )
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.settings import Settings
 from ansible_collections.hardway.kubernetes.plugins.module_utils._cluster.status import Reading
@@ -41,13 +42,6 @@ class VirtualAddress(t.TypedDict):
     interfaces: dict[str, str]
 
 
-def _parsed(value: t.Any) -> Address | None:
-    try:
-        return ipaddress.ip_address(str(value))
-    except ValueError:
-        return None
-
-
 def shared_address(shape: Topology, everything: t.Mapping[str, Settings], wanted: Settings) -> str:
     """Return the virtual address in its usual form, or what is given instead of one; empty without one.
 
@@ -58,7 +52,7 @@ def shared_address(shape: Topology, everything: t.Mapping[str, Settings], wanted
     """
     first = [everything[host] for host in shape["load_balancers"][:1]]
     value = [*first, wanted][0].get(_SETTING) or ""
-    return str(_parsed(value) or value)
+    return str(parsed(value) or value)
 
 
 def entrances(shape: Topology, settings: Settings) -> list[str]:
@@ -84,7 +78,7 @@ def _network(host: str, shape: Topology, readings: t.Mapping[str, Reading]) -> t
 
 def virtual_address(shape: Topology, settings: Settings, readings: t.Mapping[str, Reading]) -> VirtualAddress:
     """Return the shared address, its VRRP router, and the interface on each load balancer that was read."""
-    address = _parsed(settings[_SETTING])
+    address = parsed(settings[_SETTING])
     if address is None:
         return {"address": "", "router_id": 0, "interfaces": {}}
     found = {host: _network(host, shape, readings) for host in shape["load_balancers"]}
@@ -141,7 +135,7 @@ def _outside(address: Address, shape: Topology, readings: t.Mapping[str, Reading
 def _in_networks(address: Address, settings: Settings) -> list[str]:
     """Return the networks of pods and Services that have the address."""
     problems = []
-    for name in ("cluster_pod_cidr", "cluster_service_cidr"):
+    for name in NETWORKS:
         for entry in entries(settings[name]):
             try:
                 inside = address in ipaddress.ip_network(entry)
@@ -154,21 +148,19 @@ def _in_networks(address: Address, settings: Settings) -> list[str]:
 
 def _of_another_family(address: Address, shape: Topology) -> list[str]:
     """Return the load balancers whose primary address is of another family: their VRRP peers are these addresses."""
-    own = FAMILIES[address.version]
-    others: list[str] = [
-        host for host in shape["load_balancers"] if _parsed(shape["addresses"][host]) and _family(host, shape) != own
-    ]
+    others = []
+    for host in shape["load_balancers"]:
+        own = parsed(shape["addresses"][host])
+        if own and own.version != address.version:
+            others.append(host)
     if not others:
         return []
+    # Of two families, the other one.
+    (version,) = FAMILIES.keys() - {address.version}
     return [
-        f"{_SETTING}: {address} is {own}, and the first address of {', '.join(others)} is "
-        f"{_family(others[0], shape)}; keepalived moves an address of the same family alone: give one of "
-        "their primary network"
+        f"{_SETTING}: {address} is {FAMILIES[address.version]}, and the first address of {', '.join(others)} is "
+        f"{FAMILIES[version]}; keepalived moves an address of the same family alone: give one of their primary network"
     ]
-
-
-def _family(host: str, shape: Topology) -> str:
-    return family(str(shape["addresses"][host]))
 
 
 def _different(shape: Topology, everything: t.Mapping[str, Settings], address: str) -> list[str]:
@@ -176,7 +168,7 @@ def _different(shape: Topology, everything: t.Mapping[str, Settings], address: s
         f"{host}: {_SETTING} is {everything[host].get(_SETTING)!r}, {shape['load_balancers'][0]} has {address!r}; load "
         "balancers share one address: set it once, in group_vars/all or group_vars/lb"
         for host in shape["load_balancers"]
-        if str(_parsed(everything[host].get(_SETTING)) or everything[host].get(_SETTING) or "") != address
+        if str(parsed(everything[host].get(_SETTING)) or everything[host].get(_SETTING) or "") != address
     ]
 
 
@@ -236,7 +228,7 @@ def virtual_address_problems(
             f"{_SETTING} is {value}, and group 'lb' has no host that could have it; add two hosts to the group, or "
             "leave the setting empty",
         ]
-    address = _parsed(value)
+    address = parsed(value)
     if address is None:
         return [*problems, f"{_SETTING}: {value!r} is not an IP address; allowed: a free address of the hosts' network"]
     problems += _in_networks(address, settings) + _of_another_family(address, shape)

@@ -24,8 +24,6 @@ _UNITS = "/etc/systemd/system"
 _APISERVER = f"{_UNITS}/kube-apiserver.service"
 _KUBELET_CONFIG = "/var/lib/kubelet/kubelet-config.yaml"
 _ENCRYPTION = "/var/lib/kubernetes/encryption-config.yaml"
-# Prefix lengths of node networks where there are two families, until they are one setting.
-_LENGTHS = {"IPv4": "ipv4", "IPv6": "ipv6"}
 # Settings of an existing cluster, by the flag that the roles write. An API server wins over a controller manager.
 _FLAGS: dict[str, dict[str, str]] = {
     f"{_UNITS}/kube-controller-manager.service": {
@@ -33,8 +31,8 @@ _FLAGS: dict[str, dict[str, str]] = {
         "service-cluster-ip-range": "cluster_service_cidr",
         "cluster-name": "cluster_name",
         "node-cidr-mask-size": "cluster_node_prefix_length",
-        "node-cidr-mask-size-ipv4": _LENGTHS["IPv4"],
-        "node-cidr-mask-size-ipv6": _LENGTHS["IPv6"],
+        "node-cidr-mask-size-ipv4": "IPv4",
+        "node-cidr-mask-size-ipv6": "IPv6",
     },
     _APISERVER: {
         "service-cluster-ip-range": "cluster_service_cidr",
@@ -199,7 +197,7 @@ def _flannel_backend(directory: str = "/run/flannel") -> str:
 
 def _with_lengths(found: dict[str, str]) -> dict[str, str]:
     """Return settings with the prefix lengths of both families as one setting, in the order of the pod networks."""
-    lengths = {family: found.pop(name) for family, name in _LENGTHS.items() if name in found}
+    lengths: dict[str, str] = {family: found.pop(family) for family in ("IPv4", "IPv6") if family in found}
     networks = found.get("cluster_pod_cidr", "").split(",")
     families = ["IPv6" if ":" in network else "IPv4" for network in networks]
     if lengths.keys() >= set(families):

@@ -24,8 +24,6 @@ pytestmark = pytest.mark.disruptive
 
 SEED = os.environ.get("HARDWAY_SEED", "1")
 KILLS = 5
-# Ends the modules that Ansible runs on a host: their source comes through a pipe, so that Python has no argument.
-END_MODULES = ("pkill", "-KILL", "-xf", r"/usr/bin/python3[0-9.]*")
 
 
 def test_an_upgrade_that_is_killed_is_finished(
@@ -42,7 +40,7 @@ def test_an_upgrade_that_is_killed_is_finished(
             modules = chance.random() < 0.7
             if modules:
                 for node in (*cluster.controllers, *cluster.workers):
-                    node.run(*END_MODULES)
+                    node.end_modules()
             struck += in_time
             print(f"seed {SEED}: killed after {after:.0f} s, modules too: {modules}, in time: {in_time}")
         run(inventory, *wanted)

@@ -9,14 +9,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import time
 import typing as t
 
 import pytest
-from playbook import command, environment, run, variables
+from playbook import kill, run, start, variables
 from support import BUSYBOX, wait_until
 
 if t.TYPE_CHECKING:
@@ -189,23 +186,15 @@ def test_a_killed_run_is_continued_and_only_packages_and_logs_remain(
     before: Seen, nodes: dict[str, Node], cluster: Cluster, inventory: str
 ) -> None:
     arguments = variables(reset_cluster=cluster.name)
-    with subprocess.Popen(
-        command(inventory, *arguments, playbook=RESET),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as first:
-        worker = cluster.workers[0]
-        wait_until(
-            lambda: (
-                worker.run("systemctl", "is-active", "--quiet", "kubelet.service").rc != 0 or first.poll() is not None
-            ),
-            seconds=120,
-            what="the reset has begun",
-        )
-        time.sleep(2)
-        os.killpg(first.pid, signal.SIGKILL)
+    first = start(inventory, *arguments, playbook=RESET)
+    worker = cluster.workers[0]
+    wait_until(
+        lambda: worker.run("systemctl", "is-active", "--quiet", "kubelet.service").rc != 0 or first.poll() is not None,
+        seconds=120,
+        what="the reset has begun",
+    )
+    time.sleep(2)
+    assert kill(first), "the reset ended before it was killed"
     run(inventory, *arguments, playbook=RESET)
     for worker in cluster.workers:
         assert "OTHERS" in worker.out("iptables", "-w", "-S"), worker.name

@@ -70,8 +70,8 @@ class _Asker:
     def __exit__(self, *_exception: object) -> None:
         self.node.out("rm", "-r", self._own)
 
-    def status(self, url: str, age: str, name: str, *options: str) -> str:
-        """Return the status of an answer, "000" where the handshake ends without one.
+    def answers(self, urls: list[str], age: str, name: str, *options: str) -> set[str]:
+        """Return the statuses of the answers, "000" where a handshake ends without one.
 
         :param age: "old" or "new", which tells the directory of the certificate.
         :param name: of the certificate.
@@ -82,9 +82,8 @@ class _Asker:
             words += [option, f"{self._own}/{file}"]
         # etcd does not speak HTTP/2 to its peers.
         written = ("--http1.1", "--output", "/dev/null", "--write-out", "%{http_code}")
-        return str(
-            self.node.run("curl", "--silent", "--insecure", "--max-time", "5", *words, *written, *options, url).stdout
-        )
+        ask = ("curl", "--silent", "--insecure", "--max-time", "5", *words, *written, *options)
+        return {str(self.node.run(*ask, url).stdout) for url in urls}
 
 
 def _forged(directory: pathlib.Path, authority: str, subject: str) -> str:
@@ -105,28 +104,24 @@ def _check_refusals(cluster: Cluster, name: str, old: pathlib.Path) -> None:
     """Check that nothing lets in what the old authority signed, and everything what the new one signed."""
     api = [f"https://{node.address}:6443/version" for part in ("controllers", "lb") for node in cluster.groups[part]]
     with _Asker(cluster, old) as asker:
-
-        def answers(urls: list[str], age: str, certificate: str, *options: str) -> set[str]:
-            return {asker.status(url, age, certificate, *options) for url in urls}
-
         if name == "ca":
             forged = _forged(old, name, "/O=system:masters/CN=forged")
-            assert answers(api, "old", forged) == {"401"}
-            assert answers(api, "new", "admin") == {"200"}
+            assert asker.answers(api, "old", forged) == {"401"}
+            assert asker.answers(api, "new", "admin") == {"200"}
             kubelets = [f"https://{node.address}:10250/pods" for node in cluster.workers]
-            assert answers(kubelets, "old", forged) == {"401"}
-            assert answers(kubelets, "new", "apiserver-kubelet-client") == {"200"}
+            assert asker.answers(kubelets, "old", forged) == {"401"}
+            assert asker.answers(kubelets, "new", "apiserver-kubelet-client") == {"200"}
         elif name == "etcd-ca":
             forged = _forged(old, name, "/CN=etcd-member")
             clients = [f"https://{node.address}:2379/health" for node in cluster.members]
             peers = [f"https://{node.address}:2380/members" for node in cluster.members]
-            assert answers(clients + peers, "old", forged) == {"000"}
-            assert answers(clients, "new", "etcdctl") == {"200"}
-            assert answers(peers, "new", f"etcd-{asker.node.name}") == {"200"}
+            assert asker.answers(clients + peers, "old", forged) == {"000"}
+            assert asker.answers(clients, "new", "etcdctl") == {"200"}
+            assert asker.answers(peers, "new", f"etcd-{asker.node.name}") == {"200"}
         else:
             claim = ("--header", "X-Remote-User: claimed", "--header", "X-Remote-Group: system:masters")
-            assert answers(api, "old", "front-proxy-client", *claim) == {"401"}
-            assert answers(api, "new", "front-proxy-client", *claim) == {"200"}
+            assert asker.answers(api, "old", "front-proxy-client", *claim) == {"401"}
+            assert asker.answers(api, "new", "front-proxy-client", *claim) == {"200"}
 
 
 def _check_pods(cluster: Cluster) -> None:

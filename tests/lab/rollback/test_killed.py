@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import time
 import typing as t
@@ -18,7 +17,7 @@ import typing as t
 import pytest
 from hosts import all_run, journals, state
 from parts import PARTS
-from playbook import ROOT, command, environment, run, variables
+from playbook import kill, run, start, variables
 from support import wait_until
 
 if t.TYPE_CHECKING:
@@ -33,8 +32,6 @@ CHANGES: dict[str, tuple[str, tuple[dict[str, t.Any], dict[str, t.Any]]]] = {
     "etcd": ("etcd", ({}, {"etcd_extra_flags": {"max-request-bytes": "1572865"}})),
     "apiserver": ("kube-apiserver", ({}, {"apiserver_verbosity": 1})),
 }
-# Ends the modules that Ansible runs on a host: their source comes through a pipe, so that Python has no argument.
-_END_MODULES = ("pkill", "-KILL", "-xf", r"/usr/bin/python3[0-9.]*")
 States = dict[str, dict[str, list[str]]]
 
 
@@ -49,21 +46,12 @@ class Site:
     def arguments(self, tag: str) -> tuple[str, ...]:
         return (f"--tags={tag}", *variables(**CHANGES[tag][1][self.value[tag]]))
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            command(self.inventory, *arguments), cwd=ROOT, env=environment(), start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
     def kill(self, process: subprocess.Popen[bytes], *, modules: bool) -> bool:
         """Kill a run, and its modules on the hosts; return whether it was still running."""
-        struck = process.poll() is None
-        if struck:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        struck = kill(process)
         if modules:
             for node in self.cluster.controllers:
-                node.run(*_END_MODULES)
+                node.end_modules()
         return struck
 
     def state(self, tag: str) -> dict[str, list[str]]:
@@ -120,7 +108,7 @@ def test_killed_and_finished(
 ) -> None:
     site.value[tag] = 1 - site.value[tag]
     wanted, seconds = undisturbed[tag, site.value[tag]]
-    process = site.start(*site.arguments(tag))
+    process = start(site.inventory, *site.arguments(tag))
     time.sleep(moment * seconds)
     struck = site.kill(process, modules=modules)
     print(f"seed {SEED}: {tag} killed after {moment * seconds:.1f} s, modules too: {modules}, in time: {struck}")
@@ -133,7 +121,7 @@ def test_killed_while_it_is_taken_back(
     # etcd parses these flags, and ends because they do not go together.
     tag = "etcd"
     wanted = undisturbed[tag, site.value[tag]][0]
-    process = site.start(f"--tags={tag}", *variables(etcd_extra_flags={"heartbeat-interval": 5000}))
+    process = start(site.inventory, f"--tags={tag}", *variables(etcd_extra_flags={"heartbeat-interval": 5000}))
 
     def about_to_be_taken_back() -> bool:
         shown = [node.out("systemctl", "show", "--property=NRestarts", "etcd").strip() for node in site.cluster.members]
